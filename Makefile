@@ -1,0 +1,33 @@
+# Every target sets up what it needs: git, make and Python 3.11 or newer with venv are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check fix clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+run: $(READY) ## the simulator and the reconciler on desired_state/, until Ctrl-C
+	$(BIN)/python scripts/demo.py
+
+test: $(READY) ## all tests, with branch coverage
+	$(BIN)/pytest --numprocesses 2 --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --include='reconciler/core/*' --fail-under=100
+
+check: $(READY) ## style, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY) ## what the formatter can mend by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .run dist

@@ -1,0 +1,457 @@
+"""The values that every part agrees on: frozen, without behaviour beyond questions about themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""A decoded JSON value: None, bool, int, float, str, list or dict with string keys."""
+
+JsonObject: TypeAlias = dict[str, Json]
+
+Sections: TypeAlias = Mapping[str, JsonObject]
+"""`{"coordinator": {...}, "condition": {...}, "source": {...}, "sink": {...}}`, always all four."""
+
+SECTIONS = ("coordinator", "condition", "source", "sink")
+"""The four configuration files of a component, in the order in which they are shown."""
+
+CHECKPOINT_REFERENCE = "${oms:checkpoint}"
+"""The only value that `source.checkpoint` may have: the position that OMS reports when the request is built."""
+
+
+# --- what is wrong with a file -------------------------------------------------------------------------------------
+
+
+class Severity(Enum):
+    """How much a violation matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file; both numbers count from 1, columns count characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong (or doubtful) in one file."""
+
+    task: str  # name of the task the file belongs to; "" for the directory as a whole
+    file: str  # path below the desired-state directory: "shop/orders/sink.json"
+    place: Place | None  # None when the file as a whole is meant
+    pointer: str  # RFC 6901 pointer of the value in the file, "" for the whole document
+    rule: str  # id of the rule: "schema", "duplicate-key", "checkpoint-clients"
+    severity: Severity
+    expected: str  # "an integer 1..1024"
+    found: str  # '"abc"'; never the value of a secret
+    suggestion: str = ""  # what to do, a whole sentence; "" when expected says it all
+
+
+@dataclass(frozen=True, slots=True)
+class RawTask:
+    """One task's directory as it lies there: bytes, not yet looked at."""
+
+    name: str
+    files: Mapping[str, bytes] = field(repr=False)  # {"sink.json": b"..."}, only files that could be read
+    violations: tuple[Violation, ...] = ()  # files that could not be read, near-misses of file names
+
+
+# --- what the catalogue knows --------------------------------------------------------------------------------------
+
+
+class Ownership(Enum):
+    """Who sets a parameter."""
+
+    OPERATOR = "operator"  # meant to be tuned by people
+    TASK = "task"  # written by OMS when the task is created
+    RUNTIME = "runtime"  # computed at boot, normally absent from the file
+
+
+class DangerLevel(Enum):
+    """What changing a parameter of a running component may cost."""
+
+    FORBID = "forbid"
+    CONFIRM = "confirm"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """Why a change needs care."""
+
+    level: DangerLevel
+    reason: str  # what can happen, one clause: "writes the changes to another database"
+    lowered_only: bool = False  # only a lower value is dangerous; absent counts as unlimited
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One entry of the parameter catalogue."""
+
+    section: str
+    plugin: str | None  # "StoreSource", "JDBCSink", ...; None for coordinator and condition
+    path: tuple[str, ...]  # ("workerNum",); list elements are "*": ("clients", "*", "password")
+    type: str  # "integer" | "boolean" | "string" | "array" | "object"
+    unit: str | None
+    default: Json
+    minimum: int | None
+    maximum: int | None
+    enum: tuple[str, ...]
+    enum_open: bool  # other values exist and must not be rejected
+    pattern: str | None
+    required: bool
+    secret: bool
+    may_hold_secret: bool  # an address that could carry credentials
+    ownership: Ownership
+    evidence: str  # "documented" | "vendor guide" | "field" | "inferred"
+    description: str
+    note: str | None
+    source: str  # address of the page
+    danger: Danger | None
+
+    @property
+    def name(self) -> str:
+        """The key itself, the last part of the path."""
+        return self.path[-1]
+
+
+# --- desired state -------------------------------------------------------------------------------------------------
+
+
+class Dimension(Enum):
+    """How `UpdateIncrSync` finds components."""
+
+    NAME = "NAME"
+    TASK_NAME = "TASK_NAME"
+    IP = "IP"
+
+
+class Link(Enum):
+    """Direction of a project's incremental synchronisation."""
+
+    FORWARD = "forward"
+    REVERSE = "reverse"
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRole:
+    """A component by its place in a project, because its name changes when it moves to another host."""
+
+    project: str  # "np_4x9j00000001"
+    link: Link
+    index: int  # position among the components of that link, from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a task's calls are for: either dimension and key, or a role in a project."""
+
+    target: str
+    dimension: Dimension | None = None
+    key: str | None = None
+    role: ComponentRole | None = None
+
+    @property
+    def id(self) -> str:
+        """JSON text that names the address in the store: `["default","NAME","10.0.0.1-9000:..."]`."""
+        if self.role is not None:
+            parts = [self.target, "component", self.role.project, self.role.link.value, self.role.index]
+        else:
+            parts = [self.target, self.dimension.value if self.dimension else None, self.key]
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the address means exactly one component."""
+        return self.role is not None or self.dimension is Dimension.NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A wish that nothing is called for a task."""
+
+    reason: str
+    until: datetime | None  # aware UTC; None: until it is taken back
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """A declared reset of a link's start timestamp (`reset.json`)."""
+
+    request: str  # unique per (target, project, reverse)
+    project: str
+    reverse: bool
+    start_timestamp: int  # unix seconds
+    reason: str
+    expires: datetime | None  # aware UTC
+    stop: bool  # stop the project before, resume it after
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One valid task of the desired state."""
+
+    name: str  # path below the desired-state directory, "/" between folders
+    address: Address
+    cm_region: str | None  # None when the address is a role: the region is resolved with the name
+    allow_delete: bool
+    sections: Sections = field(repr=False)  # as written, without "$schema"; secrets still as references
+    source_plugin: str | None = None  # name in the catalogue; None when boosterClass is absent or unknown
+    sink_plugin: str | None = None
+    manage: tuple[str, ...] = ()  # JSON pointers whose first part is the section: "/sink/workerNum"
+    allow: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    suspend: Suspension | None = None
+    reset: ResetRequest | None = None
+
+
+# --- last-applied state --------------------------------------------------------------------------------------------
+
+
+class Condition(Enum):
+    """How the last word about an address ended."""
+
+    SYNCED = "synced"
+    NOT_VERIFIED = "not-verified"  # accepted, and nothing to read its health from
+    VERIFYING = "verifying"
+    UNCONFIRMED = "unconfirmed"  # accepted, but not seen healthy in time
+    APPLYING = "applying"  # an intent without an outcome: a call is under way, or the program died during it
+    UNKNOWN = "unknown"  # sent, no clear answer
+    RETRYING = "retrying"  # certainly without effect; will be tried again
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The content of a component as far as we know it: canonical, without secrets."""
+
+    content: Sections = field(repr=False)  # canonical (core.canonical), secrets replaced by core.secrets.MARK
+    fingerprints: Mapping[str, str]  # {"/sink/password": hex HMAC-SHA256 of the value}
+    key_id: str  # which fingerprint key made them
+    digest: str  # SHA-256 of content, hex
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store knows of one address; `Snapshot`s are read separately, when digests differ."""
+
+    address: str  # Address.id
+    task: str  # name of the directory that last declared it
+    serial: int  # +1 with every intent: a plan that starts from an older serial is stale
+    digest: str | None  # of the last-applied snapshot; None when nothing was ever applied or adopted
+    digest_version: int  # core.canonical.VERSION that made the digest
+    fingerprints: Mapping[str, str]
+    key_id: str
+    revision: str  # of the desired state that was last applied
+    applied_at: datetime | None
+    condition: Condition
+    reason: str  # why the condition is what it is, one sentence; "" for synced
+    since: datetime  # of the condition
+    attempted: str | None  # digest of the content of the last attempt, for FAILED, UNKNOWN and RETRYING
+    attempts: int  # consecutive attempts with an unknown outcome at that content
+    open_intents: int  # attempts whose effect is unknown: the base is uncertain while there are any
+    ticket: int | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is written down before a call."""
+
+    address: str
+    task: str
+    action: str  # Action.value
+    plan: str  # plan id
+    item: str  # item id
+    revision: str
+    request_digest: str  # SHA-256 of the canonical request without secrets, hex
+    attempt: int  # from 1
+    after: Snapshot = field(repr=False)  # the content of the component if the call has its effect
+    reason: str = ""  # of --force or --resend
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    condition: Condition  # VERIFYING or NOT_VERIFIED (accepted), RETRYING, UNKNOWN or FAILED
+    message: str  # "" when accepted
+    ticket: int | None = None
+    request_id: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server said `success: true`."""
+        return self.condition in (Condition.VERIFYING, Condition.NOT_VERIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One row of the journal; `hash` chains it to the one before."""
+
+    sequence: int
+    at: datetime
+    kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "force"
+    task: str
+    address: str
+    action: str
+    outcome: str  # Condition.value, or "" where there is none
+    revision: str
+    plan: str
+    ticket: int | None
+    request_id: str | None
+    detail: Mapping[str, Json]
+    hash: str
+
+
+# --- plan ----------------------------------------------------------------------------------------------------------
+
+
+class Action(Enum):
+    """What a plan would do about a task."""
+
+    NOOP = "noop"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    UPDATE_DELETE = "update+delete"
+    RESET = "reset"
+    BLOCKED = "blocked"
+    INVALID = "invalid"
+    ORPHANED = "orphaned"
+    SUSPENDED = "suspended"
+
+    @property
+    def sends(self) -> bool:
+        """Whether carrying it out calls the target."""
+        return self in (Action.UPDATE, Action.UPDATE_DELETE, Action.RESET)
+
+
+class ChangeKind(Enum):
+    """Whether a key has a (new) value or is gone."""
+
+    SET = "set"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One difference inside a list, for reports only: the list as a whole is the change."""
+
+    kind: str  # "added" | "removed" | "changed" | "moved"
+    subject: str  # "table shop.orders", "/0/subtopic"
+    text: str  # 'map "orders" -> "orders_v2"'; "" when kind and subject say it all
+    danger: Danger | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One typed difference between last-applied and desired."""
+
+    section: str
+    pointer: str  # RFC 6901, below the section: "/workerNum"
+    kind: ChangeKind
+    old: Json  # canonical; None when absent; core.secrets.MARK for a secret
+    new: Json
+    secret: bool = False
+    fingerprint: str = ""  # of the new value of a secret, for ids only: never shown
+    parts: tuple[Part, ...] = ()
+    danger: Danger | None = None
+    parameter: Parameter | None = None  # None when the catalogue does not know the key
+    left_in_place: bool = False  # removed from the files, and staying on the component
+
+    @property
+    def path(self) -> str:
+        """Pointer with the section in front, as `task.json` writes it: "/sink/workerNum"."""
+        return f"/{self.section}{self.pointer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a plan: what happens to one task, and why."""
+
+    id: str  # SHA-256, hex; the same for the same changes from the same serial
+    task: str
+    action: Action
+    reason: str  # one sentence
+    intended: Action = Action.NOOP  # what would be done were it not blocked or suspended
+    rail: str = ""  # which rail holds it; "" when none does
+    until: datetime | None = None
+    changes: tuple[Change, ...] = ()
+    unchanged: int = 0  # leaves that stay as they are
+    target: str = ""
+    address: str = ""  # Address.id
+    serial: int = 0
+    cost: tuple[str, ...] = ()  # "restarts the component", "forward link"
+    remarks: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    forced: tuple[str, ...] = ()  # rails that were overridden
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered items; the same input gives the same bytes."""
+
+    id: str
+    revision: str
+    items: tuple[Item, ...]
+    remarks: tuple[str, ...] = ()  # about the whole: a frozen set, a lost fingerprint key
+
+    @property
+    def to_send(self) -> tuple[Item, ...]:
+        """The items that call a target."""
+        return tuple(item for item in self.items if item.action.sends)
+
+
+# --- observed state ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRequest:
+    """One `UpdateIncrSync` call, ready for the wire."""
+
+    dimension: str
+    key: str
+    cm_region: str
+    config: Sections = field(repr=False)  # wire form, secrets filled in
+    allow_delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A target's `success: true`."""
+
+    ticket: int | None  # O&M ticket id, 64 bit; no API reads it
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedComponent:
+    """One Incr-Sync component as `DescribeProjectComponents` shows it."""
+
+    name: str
+    region: str
+    link: Link
+    status: str  # RUNNING | STOPPED | EXCEPTION | FINISHED, or a word not known yet
+    checkpoint: int | None  # unix seconds
+    delay_s: int | None
+    modified: str  # gmtModify as text: a change of it is a hint only
+    errors: str = ""  # joined texts of errorDetails
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedProject:
+    """One project as `DescribeProjectProgress` shows it."""
+
+    status: str  # RUNNING, SUSPEND, RUNNING_MODIFYING, ...
+    checkpoint: int | str | None  # forward link; unix seconds, or text for some sources
+    reverse_checkpoint: int | str | None

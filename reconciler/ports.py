@@ -1,0 +1,164 @@
+"""What the shell needs from the world: one Protocol per adapter."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.model import (
+    Accepted,
+    Condition,
+    Intent,
+    JournalEntry,
+    ObservedComponent,
+    ObservedProject,
+    Outcome,
+    RawTask,
+    Record,
+    Snapshot,
+    Suspension,
+    UpdateRequest,
+)
+
+
+class Source(Protocol):
+    """Where desired state comes from."""
+
+    root: str  # path shown in front of file names in messages
+
+    def tasks(self) -> Iterator[RawTask]:
+        """Yield every task, sorted by name.
+
+        Raises:
+            DesiredStateError: the directory as a whole cannot be read.
+        """
+
+    def names(self) -> Sequence[str]:
+        """Names of all tasks, sorted, without reading their files."""
+
+
+class Target(Protocol):
+    """One OMS server. One instance belongs to one thread.
+
+    Every method may raise the five subclasses of `TargetError`; reads never raise `UnknownOutcomeError`.
+    """
+
+    def update_incr_sync(self, request: UpdateRequest) -> Accepted:
+        """Change a component's configuration; it restarts."""
+
+    def reset_incr_start_timestamp(self, project: str, *, reverse: bool, start_timestamp: int) -> Accepted:
+        """Move the position from which a link reads, unix seconds."""
+
+    def components(self, project: str) -> tuple[ObservedComponent, ...]:
+        """Incr-Sync components of a project, both links, in the server's order."""
+
+    def progress(self, project: str) -> ObservedProject:
+        """Status and checkpoints of a project."""
+
+    def probe(self) -> None:
+        """Return when the server answers any JSON envelope to `DescribeRegions`."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+class StateStore(Protocol):
+    """Durable memory. Every method is one short transaction; all may raise `StateStoreError`."""
+
+    def records(self) -> Mapping[str, Record]:
+        """Everything known, `{Address.id: Record}`."""
+
+    def applied(self, address: str) -> Snapshot | None:
+        """Last-applied content of an address."""
+
+    def candidates(self, address: str) -> tuple[Snapshot, ...]:
+        """Contents of attempts whose effect is unknown, oldest first."""
+
+    def begin(self, intent: Intent) -> int:
+        """Write an intent down, durably, and advance the serial; returns its number."""
+
+    def conclude(self, number: int, outcome: Outcome) -> None:
+        """Write down how an intent ended.
+
+        Accepted makes the intent's content last-applied and closes every older intent of the address; RETRYING and
+        FAILED close this intent without effect; UNKNOWN leaves it open.
+        """
+
+    def set_condition(self, address: str, condition: Condition, reason: str) -> None:
+        """Record what health showed after an accepted update."""
+
+    def adopt(self, address: str, task: str, snapshot: Snapshot, revision: str, reason: str) -> None:
+        """Record content as applied without a call; closes open intents, clears failures, advances the serial."""
+
+    def refingerprint(self, address: str, snapshot: Snapshot) -> None:
+        """Replace stored content by the same content with fingerprints of another key or rule; no new serial."""
+
+    def take_over(self, address: str, task: str) -> None:
+        """An orphan's address now belongs to another directory."""
+
+    def forget(self, address: str) -> None:
+        """Drop the record of an orphan; the journal stays."""
+
+    def retry(self, address: str) -> None:
+        """Clear FAILED, RETRYING and the count of unknown attempts; open intents stay."""
+
+    def suspend(self, task: str, suspension: Suspension) -> None:
+        """Record a suspension; task "*" means all."""
+
+    def resume(self, task: str) -> bool:
+        """Take a suspension back; False when there was none."""
+
+    def suspensions(self) -> Mapping[str, Suspension]:
+        """`{task: Suspension}`, with "*" for all."""
+
+    def note(self, kind: str, task: str, detail: Mapping[str, object]) -> None:
+        """Add a row to the journal that belongs to no address: a forced rail, a target's trouble."""
+
+    def target_trouble(self) -> Mapping[str, tuple[str, str]]:
+        """`{target: (kind, message)}`, kind "misconfigured" or "capability-missing"."""
+
+    def set_target_trouble(self, target: str, kind: str, message: str) -> None:
+        """Remember that a target cannot be used; kind "" clears it."""
+
+    def history(self, task: str | None, limit: int) -> Sequence[JournalEntry]:
+        """Newest rows first."""
+
+    def verify_journal(self) -> int:
+        """Check the hash chain of the whole journal; returns the number of rows.
+
+        Raises:
+            StateStoreError: a row was changed, removed or put in from outside.
+        """
+
+    def writer_lock(self, wait_s: float, purpose: str) -> AbstractContextManager[None]:
+        """Hold the right to call OMS.
+
+        Raises:
+            StoreLockedError: not free within wait_s seconds; names the holder.
+        """
+
+    def fingerprint_key(self) -> bytes:
+        """The key of secret fingerprints, made on first use."""
+
+    def close(self) -> None:
+        """Close the store."""
+
+
+class Clock(Protocol):
+    """Time, handed in so that tests can own it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+SecretResolver = Callable[[str, str], str]
+"""(scheme, name) -> value. Raises SecretError naming the reference."""
+
+TargetFactory = Callable[[str, Iterable[str]], Target]
+"""(target name, secrets to hide in the server's words) -> Target."""
