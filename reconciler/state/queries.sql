@@ -1,0 +1,172 @@
+-- Every statement of the store, each below its name; loaded by queries.py.
+
+-- name: records
+SELECT address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at, condition, reason,
+       since, attempted, attempts,
+       (SELECT count(*) FROM open_intents WHERE open_intents.address = records.address),
+       ticket, request_id
+FROM records
+ORDER BY address;
+
+-- name: record
+SELECT address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at, condition, reason,
+       since, attempted, attempts,
+       (SELECT count(*) FROM open_intents WHERE open_intents.address = records.address),
+       ticket, request_id
+FROM records
+WHERE address = :address;
+
+-- name: applied
+SELECT content, fingerprints, key_id, digest
+FROM records JOIN contents USING (address)
+WHERE address = :address;
+
+-- name: candidates
+SELECT content, fingerprints, key_id, digest
+FROM open_intents
+WHERE address = :address
+ORDER BY number;
+
+-- name: intent
+SELECT address, revision, content, fingerprints, key_id, digest, digest_version, attempted
+FROM intents
+WHERE number = :number;
+
+-- name: start_attempt
+INSERT INTO records (address, task, serial, digest_version, condition, since, attempted)
+VALUES (:address, :task, 1, :digest_version, 'applying', :now, :attempted)
+ON CONFLICT (address) DO UPDATE SET
+  task = excluded.task, serial = serial + 1, condition = excluded.condition, reason = '', since = excluded.since,
+  attempted = excluded.attempted;
+
+-- name: drop_closed_intents
+DELETE FROM intents WHERE address = :address AND closed;
+
+-- name: add_intent
+INSERT INTO intents (number, address, revision, content, fingerprints, key_id, digest, digest_version, attempted)
+VALUES (:number, :address, :revision, :content, :fingerprints, :key_id, :digest, :digest_version, :attempted);
+
+-- name: count_attempts
+-- The newest open intents of one content, without a break: what is unknown, and what is under way.
+UPDATE records SET attempts = (
+  SELECT count(*) FROM open_intents AS same
+  WHERE same.address = :address AND same.attempted = :attempted AND same.counted
+    AND NOT EXISTS (
+      SELECT 1 FROM open_intents AS other
+      WHERE other.address = :address AND other.attempted <> :attempted AND other.number > same.number))
+WHERE address = :address;
+
+-- name: set_applied
+UPDATE records SET
+  digest = :digest, digest_version = :digest_version, fingerprints = :fingerprints, key_id = :key_id,
+  revision = :revision, applied_at = :now, condition = :condition, reason = :reason, since = :now,
+  attempted = :attempted, attempts = 0, ticket = :ticket, request_id = :request_id
+WHERE address = :address;
+
+-- name: set_content
+INSERT INTO contents (address, content) VALUES (:address, :content)
+ON CONFLICT (address) DO UPDATE SET content = excluded.content;
+
+-- name: close_intents_up_to
+DELETE FROM intents WHERE address = :address AND number <= :number;
+
+-- name: close_intent
+DELETE FROM intents WHERE number = :number;
+
+-- name: reopen_intent
+UPDATE intents SET closed = 0 WHERE number = :number;
+
+-- name: end_attempt
+UPDATE records SET condition = :condition, reason = :reason, since = :now, attempted = :attempted
+WHERE address = :address;
+
+-- name: set_condition
+UPDATE records SET
+  since = CASE WHEN condition = :condition THEN since ELSE :now END, condition = :condition, reason = :reason
+WHERE address = :address AND (condition <> :condition OR reason <> :reason);
+
+-- name: adopt
+INSERT INTO records (address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at,
+                     condition, since)
+VALUES (:address, :task, 1, :digest, :digest_version, :fingerprints, :key_id, :revision, :now, 'synced', :now)
+ON CONFLICT (address) DO UPDATE SET
+  task = excluded.task, serial = serial + 1, digest = excluded.digest, digest_version = excluded.digest_version,
+  fingerprints = excluded.fingerprints, key_id = excluded.key_id, revision = excluded.revision,
+  applied_at = excluded.applied_at, condition = excluded.condition, reason = '', since = excluded.since,
+  attempted = NULL, attempts = 0, ticket = NULL, request_id = NULL;
+
+-- name: set_intents_aside
+UPDATE intents SET closed = 1 WHERE address = :address;
+
+-- name: refingerprint
+UPDATE records SET
+  digest = :digest, digest_version = :digest_version, fingerprints = :fingerprints, key_id = :key_id
+WHERE address = :address AND digest IS NOT NULL;
+
+-- name: take_over
+UPDATE records SET task = :task WHERE address = :address;
+
+-- name: forget
+DELETE FROM records WHERE address = :address;
+
+-- name: retry
+UPDATE records SET
+  condition = :condition, reason = :reason, since = :now, attempts = 0,
+  attempted = CASE WHEN :keep_attempted THEN attempted END
+WHERE address = :address;
+
+-- name: uncount_intents
+UPDATE intents SET counted = 0 WHERE address = :address;
+
+-- name: suspend
+INSERT INTO suspensions (task, reason, until) VALUES (:task, :reason, :until)
+ON CONFLICT (task) DO UPDATE SET reason = excluded.reason, until = excluded.until;
+
+-- name: resume
+DELETE FROM suspensions WHERE task = :task;
+
+-- name: suspensions
+SELECT task, reason, until FROM suspensions ORDER BY task;
+
+-- name: target_trouble
+SELECT target, kind, message FROM target_trouble ORDER BY target;
+
+-- name: set_target_trouble
+INSERT INTO target_trouble (target, kind, message) VALUES (:target, :kind, :message)
+ON CONFLICT (target) DO UPDATE SET kind = excluded.kind, message = excluded.message;
+
+-- name: clear_target_trouble
+DELETE FROM target_trouble WHERE target = :target;
+
+-- name: journal_end
+SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1;
+
+-- name: journal_append
+INSERT INTO journal (sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash)
+VALUES (:sequence, :at, :kind, :task, :address, :action, :outcome, :revision, :plan, :ticket, :request_id, :detail, :hash);
+
+-- name: journal_all
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+ORDER BY sequence;
+
+-- name: journal_last_ever
+SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal';
+
+-- name: journal_row
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+WHERE sequence = :sequence;
+
+-- name: history
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: history_of_task
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+WHERE task = :task
+ORDER BY sequence DESC
+LIMIT :limit;
