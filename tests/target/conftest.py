@@ -2,15 +2,14 @@
 
 import contextlib
 import json
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from dataclasses import dataclass, field
 
 import pytest
+import trustme
 
 from reconciler.model import UpdateRequest
 from reconciler.target import TargetSettings
@@ -187,31 +186,14 @@ def reset_connection():
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """`{name: path}`: an authority, and keys with certificates for the loopback address and for another host."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
+    """A folder with an authority, and keys with certificates for the loopback address and for another host."""
     folder = tmp_path_factory.mktemp("certificates")
-    new = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-noenc",
-        "-days",
-        "2",
-    ]
-
-    def make(name, *more):
-        subject = ["-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        subprocess.run([*new, *subject, *more], cwd=folder, check=True, capture_output=True)
-
-    make("authority")
-    signed = ["-CA", "authority.pem", "-CAkey", "authority.key", "-addext", "basicConstraints=critical,CA:FALSE"]
-    make("right", "-addext", "subjectAltName=IP:127.0.0.1", *signed)
-    make("wrong", "-addext", "subjectAltName=DNS:other.example", *signed)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    for name, host in (("right", "127.0.0.1"), ("wrong", "other.example")):
+        issued = authority.issue_cert(host)
+        issued.private_key_pem.write_to_path(folder / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
     return folder
 
 
