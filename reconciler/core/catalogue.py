@@ -6,7 +6,7 @@ of the vendor's pages are incomplete, so "not found" never means "does not exist
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model import Danger, DangerLevel, Json, JsonObject, Ownership, Parameter
@@ -14,10 +14,20 @@ from reconciler.model import Danger, DangerLevel, Json, JsonObject, Ownership, P
 SECRET_NAME = re.compile(r"passw|pwd|secret|token|access.?key|credential|sasl|jaas", re.IGNORECASE)
 """Names that mean a secret where the catalogue does not know the key."""
 
-CREDENTIALS = re.compile(
-    r"(?:passw(?:or)?d|pwd|secret|token|access.?key)\s*=\s*[^\s&;]|://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE
+_CREDENTIALS = (
+    r"(?:passw(?:or)?d|pwd|secret|token|access.?key)\s*=\s*[^\s&;%s]"  # password=x
+    r"|://[^/\s:@]*:[^/\s@%s]+@"  # scheme://user:x@host
+    r"|:thin:[^/\s@]{1,128}/[^\s@%s]{1,128}@"  # jdbc:oracle:thin:user/x@host; bounded, or long texts take for ever
 )
-"""Credentials inside an address or option text: `password=x`, `scheme://user:x@host`."""
+
+CREDENTIALS = re.compile(_CREDENTIALS.replace("%s", ""), re.IGNORECASE)
+"""Credentials inside an address or option text."""
+
+HOLE = "\x00"
+"""Stands where a reference was taken out of a text that is searched with `LITERAL_CREDENTIALS`."""
+
+LITERAL_CREDENTIALS = re.compile(_CREDENTIALS.replace("%s", HOLE), re.IGNORECASE)
+"""Credentials that are written out, where those that are references left holes."""
 
 RULE_LISTS = ("whiteCondition", "blackCondition")
 RULE_MEMBERS = ("name", "map", "all", "func", "attr", "sub")
@@ -63,9 +73,16 @@ class Catalogue:
         return next(names, None)
 
     def find(self, section: str, path: Iterable[str], plugin: str | None = None) -> Parameter | None:
-        """The entry for a path below a section: of *plugin* when it has one, else of any plug-in."""
+        """The entry for a path below a section: of *plugin* when it has one, else of any plug-in.
+
+        A default on which plug-ins differ is left out when the plug-in is not known.
+        """
         found = self._by_path.get((section, catalogue_path(section, tuple(path))), ())
-        return next((p for p in found if p.plugin == plugin), found[0] if found else None)
+        own = next((p for p in found if p.plugin == plugin), None)
+        if own is not None or not found:
+            return own
+        agreed = all(p.default == found[0].default for p in found)
+        return found[0] if agreed else replace(found[0], default=None)
 
     def of(self, section: str, plugin: str | None) -> tuple[Parameter, ...]:
         """The entries of one plug-in; all of the section when *plugin* is None."""
@@ -73,17 +90,21 @@ class Catalogue:
 
     def is_secret(self, section: str, path: tuple[str, ...], value: Json) -> bool:
         """Whether the scalar at *path* is a secret: by entry, by a name on the way, or by what it looks like."""
-        known = self._secret.get((section, catalogue_path(section, path)))
+        known = self._secret.get((section, path))
+        if known is None:
+            known = self._secret.get((section, catalogue_path(section, path)))
         if known or (known is None and any(SECRET_NAME.search(part) for part in path)):
             return True
-        return isinstance(value, str) and CREDENTIALS.search(value) is not None
+        return isinstance(value, str) and ("=" in value or "@" in value) and CREDENTIALS.search(value) is not None
 
 
 def catalogue_path(section: str, path: Path) -> Path:
     """How the catalogue writes a path: list elements are `*`, members of condition rules are `("rule", name)`."""
     if section == "condition" and len(path) > 1 and path[0] in RULE_LISTS:
-        members = [part for part in path[1:] if not part.isdigit() and part != "sub"]
-        return (RULE, members[0] if members else "sub")
+        rest = path[1:]
+        while rest and (rest[0].isdigit() or (rest[0] == "sub" and len(rest) > 1)):
+            rest = rest[1:]
+        return (RULE, *(rest or ("sub",)))
     return tuple(ANY_ELEMENT if part.isdigit() else part for part in path)
 
 
