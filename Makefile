@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check fix clean
+.PHONY: run test check bench fix schemas clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,12 @@ check: $(READY) ## style, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+schemas: $(READY) ## the section schemas, anew from the parameter catalogue
+	$(BIN)/python scripts/schemas.py
+
+bench: $(READY) ## what planning costs, as ratios
+	$(BIN)/python benchmarks/plan.py
 
 fix: $(READY) ## what the formatter can mend by itself
 	$(BIN)/ruff format .

@@ -163,7 +163,13 @@ class Address:
     def id(self) -> str:
         """JSON text that names the address in the store: `["default","NAME","10.0.0.1-9000:..."]`."""
         if self.role is not None:
-            parts = [self.target, "component", self.role.project, self.role.link.value, self.role.index]
+            parts: list[str | int | None] = [
+                self.target,
+                "component",
+                self.role.project,
+                self.role.link.value,
+                self.role.index,
+            ]
         else:
             parts = [self.target, self.dimension.value if self.dimension else None, self.key]
         return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
@@ -257,7 +263,7 @@ class Record:
     condition: Condition
     reason: str  # why the condition is what it is, one sentence; "" for synced
     since: datetime  # of the condition
-    attempted: str | None  # digest of the content of the last attempt, for FAILED, UNKNOWN and RETRYING
+    attempted: str | None  # Intent.request_digest of the last attempt, for FAILED, UNKNOWN and RETRYING
     attempts: int  # consecutive attempts with an unknown outcome at that content
     open_intents: int  # attempts whose effect is unknown: the base is uncertain while there are any
     ticket: int | None
@@ -274,9 +280,10 @@ class Intent:
     plan: str  # plan id
     item: str  # item id
     revision: str
-    request_digest: str  # SHA-256 of the canonical request without secrets, hex
+    request_digest: str  # SHA-256 of what is sent, secrets by fingerprint, hex
     attempt: int  # from 1
     after: Snapshot = field(repr=False)  # the content of the component if the call has its effect
+    forced: tuple[str, ...] = ()  # rails that were overridden
     reason: str = ""  # of --force or --resend
 
 

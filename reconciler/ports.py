@@ -1,5 +1,6 @@
 """What the shell needs from the world: one Protocol per adapter."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -67,6 +68,9 @@ class StateStore(Protocol):
 
     def records(self) -> Mapping[str, Record]:
         """Everything known, `{Address.id: Record}`."""
+
+    def record(self, address: str) -> Record | None:
+        """What is known of one address."""
 
     def applied(self, address: str) -> Snapshot | None:
         """Last-applied content of an address."""
@@ -155,6 +159,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        """Wait on a condition that is held, until it is notified or the seconds have passed (None: only notified)."""
 
 
 SecretResolver = Callable[[str, str], str]

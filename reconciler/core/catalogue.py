@@ -23,6 +23,9 @@ _CREDENTIALS = (
 CREDENTIALS = re.compile(_CREDENTIALS.replace("%s", ""), re.IGNORECASE)
 """Credentials inside an address or option text."""
 
+_HINTS = ("passw", "pwd", "secret", "token", "access", "credential", "sasl", "jaas", "://", ":thin:")
+"""Texts of which every match of `SECRET_NAME` and `CREDENTIALS` has one."""
+
 HOLE = "\x00"
 """Stands where a reference was taken out of a text that is searched with `LITERAL_CREDENTIALS`."""
 
@@ -63,6 +66,8 @@ class Catalogue:
         for parameter in self.parameters:
             self._by_path.setdefault((parameter.section, parameter.path), []).append(parameter)
         self._secret = {key: any(p.secret for p in found) for key, found in self._by_path.items()}
+        named = {key[1][-1].casefold() for key, secret in self._secret.items() if secret}
+        self._hints = (*_HINTS, *(name for name in named if not any(hint in name for hint in _HINTS)))
 
     def plugin(self, section: str, content: JsonObject) -> str | None:
         """Name of the plug-in that *content* is for; None when `boosterClass` is absent or not known."""
@@ -87,6 +92,14 @@ class Catalogue:
     def of(self, section: str, plugin: str | None) -> tuple[Parameter, ...]:
         """The entries of one plug-in; all of the section when *plugin* is None."""
         return tuple(p for p in self.parameters if p.section == section and plugin in (None, p.plugin))
+
+    def may_hold_secrets(self, text: str) -> bool:
+        """Whether anything in the JSON text of a section could be a secret; False is certain, True is not.
+
+        One search over the text spares looking at each rule of a long list.
+        """
+        folded = text.casefold()
+        return any(word in folded for word in self._hints)
 
     def is_secret(self, section: str, path: tuple[str, ...], value: Json) -> bool:
         """Whether the scalar at *path* is a secret: by entry, by a name on the way, or by what it looks like."""

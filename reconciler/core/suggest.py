@@ -1,6 +1,7 @@
 """Finds what somebody may have meant: names that differ by a slip of the finger."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SHORT = 8  # below this length one slip, from it on two
 
@@ -15,6 +16,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     Returns:
         The one with the fewest slips, None when none is near. Letter case alone counts as no slip.
     """
+    return _nearest(word, tuple(known))
+
+
+@lru_cache(maxsize=4096)  # a fleet has the same few unknown keys in thousands of files
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     folded = word.casefold()
     best: tuple[int, str] | None = None
     for name in sorted(known):

@@ -1,0 +1,298 @@
+"""`reconciler apply`: plan, ask, do it, say how it ended."""
+
+import re
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.common import (
+    Session,
+    check_tasks,
+    format_option,
+    pass_session,
+    print_json,
+    tasks_argument,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.attempt import Result
+    from reconciler.config import Settings
+    from reconciler.core.policy import Policy
+    from reconciler.core.render.data import SavedPlan
+    from reconciler.model import JsonObject
+    from reconciler.reconcile import Survey
+    from reconciler.state.sqlite import SqliteStore
+
+LOCK_WAIT_S = 10.0
+PLAN_ID = re.compile(r"[0-9a-f]{8,64}")
+"""A plan's id, or the beginning of one."""
+
+
+@click.command()
+@tasks_argument()
+@click.option("--plan", "wanted", metavar="ID|FILE", help="Refuse to do anything but this plan.")
+@click.option("--yes", is_flag=True, help="Do not ask; lifts no rail.")
+@click.option("--force", multiple=True, metavar="RAIL", help="Lift a rail: new_tasks, first_run, vanished, incomplete.")
+@click.option("--resend", is_flag=True, help="Send the whole content of the named tasks without a difference.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; goes to the journal. Needed by --force and --resend.")
+@click.option(
+    "--lock-timeout",
+    "lock_wait_s",
+    default=LOCK_WAIT_S,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to wait for another apply to end.",
+)
+@format_option("text", "json")
+@pass_session
+def apply(
+    session: Session,
+    task: tuple[str, ...],
+    wanted: str | None,
+    yes: bool,
+    force: tuple[str, ...],
+    resend: bool,
+    reason: str,
+    lock_wait_s: float,
+    format_: str,
+) -> int:
+    """Plan, then do it.
+
+    Prints the plan, asks, calls OMS for what differs, and waits until the components are seen healthy. Without a
+    terminal it needs --yes. --plan takes the id that plan printed, or a file that plan --out saved, and refuses when
+    the plan would be another one by now.
+
+    Exit code: 1 a task is invalid or failed, or a call failed; 3 something is blocked, or another process holds the
+    lock; 0 all was done.
+    """
+    _check_usage(task, force, resend=resend, reason=reason)
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("without a terminal nobody can be asked: add --yes")
+    options = _Options(task, wanted, force, reason, yes, resend, lock_wait_s, format_)
+    return _Request(session, options).run()
+
+
+def _check_usage(task: tuple[str, ...], force: tuple[str, ...], *, resend: bool, reason: str) -> None:
+    from reconciler.core.policy import FORCIBLE
+
+    for rail in force:
+        if rail not in FORCIBLE:
+            raise click.UsageError(f'"{rail}" is no rail that can be forced; these can: {", ".join(FORCIBLE)}')
+    if (force or resend) and not reason.strip():
+        raise click.UsageError("--force and --resend need --reason TEXT: it is kept in the journal")
+    if resend and not task:
+        raise click.UsageError("--resend needs the names of tasks: it restarts each of them")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the command line says."""
+
+    tasks: tuple[str, ...]
+    wanted: str | None  # id or file of a plan
+    force: tuple[str, ...]
+    reason: str
+    yes: bool
+    resend: bool
+    lock_wait_s: float
+    format: str
+
+
+class _Request:
+    """One `apply`, as asked for on the command line."""
+
+    def __init__(self, session: Session, options: _Options) -> None:
+        self._session = session
+        self._options = options
+        self._said: set[tuple[str, str]] = set()  # (task, text), by any thread
+
+    def run(self) -> int:
+        from reconciler import wiring
+
+        settings = self._session.settings()
+        saved = _saved(self._options.wanted)
+        tasks = self._options.tasks or tuple(sorted(saved.tasks if saved else ()))
+        store = wiring.open_store(settings, read_only=False)
+        try:
+            return self._apply(settings, store, tasks, saved)
+        finally:
+            store.close()
+
+    def _apply(
+        self, settings: "Settings", store: "SqliteStore", tasks: tuple[str, ...], saved: "SavedPlan | None"
+    ) -> int:
+        from reconciler import wiring
+        from reconciler.apply import carry_out
+        from reconciler.core.policy import Mode
+
+        check_tasks(settings, store, self._options.tasks)
+        reconciler = wiring.reconciler(settings, store)
+        rules = self._rules(settings, tasks)
+        survey = reconciler.survey(rules, tasks)
+        if stale := self._stale(survey, saved):
+            return self._refuse(survey, stale)
+        self._show(settings, survey)
+        if settings.policy.mode is Mode.OBSERVE:
+            return self._refuse(survey, 'policy.mode is "observe": nothing is called')
+        if not self._is_agreed(survey):
+            return self._refuse(survey, "nothing was done")
+        if not (survey.work or survey.unconfirmed or survey.taken_over or survey.refreshed):
+            return self._conclude(survey, ())
+        with store.writer_lock(self._options.lock_wait_s, "apply"):
+            again = reconciler.survey(rules, tasks)
+            if again.plan.id != survey.plan.id:
+                why = "the files or the records changed since the plan was shown; nothing was done, run apply again"
+                return self._refuse(survey, why)
+            with _interruptible():
+                results = carry_out(again, wiring.tools(settings, store, self._progress), self._options.reason)
+        return self._conclude(survey, results)
+
+    def _rules(self, settings: "Settings", tasks: tuple[str, ...]) -> "Policy":
+        from dataclasses import replace
+
+        from reconciler import wiring
+        from reconciler.reconcile import is_chosen
+
+        resend: frozenset[str] = frozenset()
+        if self._options.resend:
+            names = wiring.source(settings).names()
+            resend = frozenset(name for name in names if is_chosen(name, tasks))
+        return replace(settings.policy, forced=frozenset(self._options.force), resend=resend)
+
+    def _stale(self, survey: "Survey", saved: "SavedPlan | None") -> str:
+        """Why the plan is not the wanted one; "" when it is."""
+        wanted = saved.id if saved else self._options.wanted
+        if wanted is None or survey.plan.id.startswith(wanted):
+            return ""
+        return (
+            f"the plan is not {wanted[:16]} any more but {survey.plan.id[:16]}: files, records or policy changed since,"
+            " other tasks were named, or it was carried out; nothing was done"
+        )
+
+    def _refuse(self, survey: "Survey", why: str) -> int:
+        """End without having done anything."""
+        from reconciler.core.plan import exit_code
+
+        warn(why)
+        if self._options.format == "json":
+            print_json(self._report(survey, ()) | {"refused": why})
+        return 1 if exit_code(survey.plan) == 1 else 3
+
+    def _show(self, settings: "Settings", survey: "Survey") -> None:
+        from reconciler.core.render import text
+
+        if self._options.format == "text":
+            self._session.print(text.lines(survey.plan, str(settings.desired_state)))
+
+    def _is_agreed(self, survey: "Survey") -> bool:
+        from reconciler.model import Action
+
+        number = len(survey.plan.to_send)
+        records = any(item.action is Action.ADOPT for item in survey.plan.items)
+        if self._options.yes or not (number or records):
+            return True
+        question = f"Send {number} update{'' if number == 1 else 's'}?" if number else "Record these tasks as applied?"
+        return click.confirm(question, err=True)
+
+    def _conclude(self, survey: "Survey", results: "tuple[Result, ...]") -> int:
+        from reconciler.attempt import Status
+
+        if self._options.format == "json":
+            print_json(self._report(survey, results))
+        else:
+            for result in results:
+                if result.status is Status.PENDING:  # what was never tried was never reported
+                    self._progress(result.task, f"{result.status.value}: {result.message}")
+            counts = _counts(survey, results)
+            click.echo(
+                "Done: " + (", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing to do") + "."
+            )
+        return _exit_code(survey, results)
+
+    def _progress(self, task: str, text: str) -> None:
+        if (task, text) in self._said:
+            return
+        self._said.add((task, text))
+        with suppress(OSError):  # a terminal that is gone must not come between a call and its record
+            warn(f"{task}: {text}")
+
+    def _report(self, survey: "Survey", results: "tuple[Result, ...]") -> "JsonObject":
+        rows = [
+            {
+                "task": r.task,
+                "action": r.action.value,
+                "status": r.status.value,
+                "message": r.message,
+                "ticket": r.ticket,
+                "request_id": r.request_id,
+            }
+            for r in results
+        ]
+        return {"version": 1, "plan": survey.plan.id, "results": rows, "summary": _counts(survey, results)}
+
+
+def _saved(wanted: str | None) -> "SavedPlan | None":
+    """A saved plan, when --plan names a file."""
+    from reconciler.core.render import data
+
+    if wanted is None or not Path(wanted).is_file():
+        if wanted is not None and not PLAN_ID.fullmatch(wanted):
+            raise click.UsageError(f"--plan {wanted}: neither a file nor a plan's id (8 to 64 hexadecimal digits)")
+        return None
+    try:
+        return data.read(Path(wanted).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--plan {wanted}: {error}") from None
+
+
+@contextmanager
+def _interruptible() -> "Iterator[None]":
+    """Let SIGTERM end a run as Ctrl-C does: calls under way end and are written down, no other one starts."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        warn("no further call is made; reconciler status shows where things stand")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit_code(survey: "Survey", results: "tuple[Result, ...]") -> int:
+    from reconciler.attempt import Status
+    from reconciler.core.plan import exit_code
+
+    planned = exit_code(survey.plan)
+    ends = {result.status for result in results}
+    if planned == 1 or ends & {Status.FAILED, Status.UNKNOWN, Status.PENDING}:
+        return 1
+    return 3 if planned == 3 or Status.BLOCKED in ends else 0  # noqa: PLR2004 - an exit code of the contract
+
+
+def _counts(survey: "Survey", results: "tuple[Result, ...]") -> dict[str, int]:
+    """How the run ended, by word; unchanged tasks included."""
+    from collections import Counter
+
+    from reconciler.core.plan import summary
+    from reconciler.model import Action
+
+    planned = summary(survey.plan)
+    ended = Counter(result.status.value for result in results)
+    words = ("applied", "confirmed", "adopted", "not-verified", "unconfirmed", "failed", "unknown", "pending")
+    counts = {word: ended[word] for word in words}
+    counts["blocked"] = ended["blocked"] + planned["blocked"]
+    untouched = {word: planned[key] for key, word in _UNTOUCHED.items()}
+    untouched["unchanged"] -= sum(result.action is Action.NOOP for result in results)  # those that were looked at
+    return {**counts, **untouched}
+
+
+_UNTOUCHED = {"noop": "unchanged", "invalid": "invalid", "orphaned": "orphaned", "suspended": "suspended"}

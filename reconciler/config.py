@@ -1,0 +1,250 @@
+"""Reads `reconciler.toml` and its overrides in the environment, once, into frozen settings."""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler import resources
+from reconciler.core import secrets, suggest
+from reconciler.core.explain import Explainer
+from reconciler.core.policy import Mode, NewTasks, Policy
+from reconciler.errors import ConfigError
+from reconciler.model import Json, JsonObject, Severity
+
+DEFAULT_PATH = "reconciler.toml"
+PREFIX = "RECONCILER_"
+_SQLITE = "sqlite:///"
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """One OMS server."""
+
+    name: str
+    url: str
+    username: str
+    password: str = field(repr=False)  # a secret reference, or the password itself
+    edition: str  # "CE" | "EE"
+    version: str  # "4.2.5"
+    max_concurrent: int  # components from call to verified
+    ca_file: str  # "" = the system's certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the configuration says and this release uses."""
+
+    path: Path  # of the configuration file
+    desired_state: Path
+    state: Path  # of the database
+    policy: Policy
+    verify_s: float  # how long apply waits for a component to be seen healthy
+    literal_secrets: Severity
+    targets: Mapping[str, TargetConfig]
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration.
+
+    Args:
+        path: of `reconciler.toml`; relative paths inside it start at its folder.
+        environment: overrides named `RECONCILER_<SECTION>__<KEY>`; that of the process when None.
+
+    Raises:
+        ConfigError: with every problem found, one a line.
+    """
+    schema = resources.schema("reconciler")
+    document = _read(path)
+    problems = list(_override(document, schema, os.environ if environment is None else environment))
+    _fill_defaults(document, schema)
+    problems += _wrong(document, schema)
+    if not problems:
+        problems += _not_carried_out(document)
+    if problems:
+        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+    return _settings(path, document)
+
+
+def _read(path: Path) -> JsonObject:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; write one, or name it with --config") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected TOML, found {error}") from None
+
+
+def _member(schema: JsonObject, key: str) -> JsonObject | None:
+    """The schema of a member of an object; None when it may not have that one."""
+    found = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+    return found if isinstance(found, dict) else None
+
+
+def _override(document: JsonObject, schema: JsonObject, environment: Mapping[str, str]) -> Iterator[str]:
+    """Put `RECONCILER_SECTION__KEY` variables into the document; yields what is wrong with them."""
+    single = {f"{PREFIX}{section}_{key}".upper() for section, inner in _members(schema) for key, _ in _members(inner)}
+    for name in sorted(environment):
+        if name in single:
+            yield f"{name} in the environment: expected two underscores between section and key, found one"
+        elif name.startswith(PREFIX) and "__" in name:
+            yield from _put(document, schema, name, environment[name])
+
+
+def _members(schema: JsonObject) -> Iterable[tuple[str, JsonObject]]:
+    members: JsonObject = schema.get("properties", {})
+    return members.items()
+
+
+def _put(document: JsonObject, schema: JsonObject, name: str, text: str) -> Iterator[str]:
+    parts = [part.lower() for part in name.removeprefix(PREFIX).split("__")]
+    place: Json = document
+    keys, inner = [], schema
+    for part in parts:
+        keys.append(_same_name(part, place))
+        place = place.get(keys[-1]) if isinstance(place, dict) else None
+        member = _member(inner, keys[-1])
+        if member is None:
+            yield f"{name} in the environment: unknown key {'.'.join(parts)}.{_suggestion(part, inner)}"
+            return
+        inner = member
+    place = document
+    for key in keys[:-1]:
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            return  # no table, which is reported when the whole is checked
+    place[keys[-1]] = _typed(text, inner)
+
+
+def _suggestion(key: str, schema: JsonObject) -> str:
+    known = sorted(schema.get("properties", {}))
+    near = suggest.nearest(key, known)
+    if near:
+        return f' Did you mean "{near}"?'
+    return f" Known here: {', '.join(known)}" if known else ""
+
+
+def _same_name(part: str, place: Json) -> str:
+    """The key that a part of a variable's name means: targets keep their case, and a hyphen is written `_`."""
+    if not isinstance(place, dict):
+        return part
+    for fold in (str.lower, lambda key: key.lower().replace("-", "_")):
+        for key in place:
+            if fold(key) == part:
+                return str(key)
+    return part
+
+
+def _typed(text: str, schema: JsonObject) -> Json:
+    kind = schema.get("type")
+    if kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind in ("integer", "number") and _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def _fill_defaults(document: JsonObject, schema: JsonObject) -> None:
+    for key, inner in schema.get("properties", {}).items():
+        if "default" in inner:
+            document.setdefault(key, inner["default"])
+        elif inner.get("type") == "object":
+            below = document.setdefault(key, {})
+            if isinstance(below, dict):
+                _fill_defaults(below, inner)
+    for key, value in document.items():
+        inner = _member(schema, key)
+        if key not in schema.get("properties", {}) and isinstance(value, dict) and inner:
+            _fill_defaults(value, inner)
+
+
+def _wrong(document: JsonObject, schema: JsonObject) -> Iterator[str]:
+    import jsonschema_rs
+
+    plain = _plain(document)
+    if jsonschema_rs.validator_for(schema).is_valid(plain):
+        yield from _malformed_references(document)
+        return
+    for finding in Explainer("reconciler", schema).explain(plain, _may_be_secret):
+        place = ".".join(finding.path) or "the file"
+        found = finding.found if finding.found != "null" else "a date, a time or no number"
+        hint = f". {finding.suggestion}" if finding.suggestion else ""
+        yield f"{place}: expected {finding.expected}, found {found}{hint}"
+
+
+def _plain(value: Json) -> Json:
+    """TOML as JSON: what JSON does not have becomes null, which TOML does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    is_json = isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_json else None
+
+
+def _may_be_secret(_path: tuple[str, ...], value: Json) -> bool:
+    """Addresses may carry credentials; passwords are known by their name."""
+    return isinstance(value, str) and "@" in value
+
+
+def _malformed_references(document: JsonObject) -> Iterator[str]:
+    for name, target in document["targets"].items():
+        try:
+            secrets.find(target["password"])
+        except secrets.ReferenceSyntaxError:
+            expected = "${env:NAME}, ${file:/path} or ${credential:name}, and $${ for a literal ${"
+            yield f"targets.{name}.password: expected {expected}, found something else after ${{"
+
+
+def _not_carried_out(document: Mapping[str, Any]) -> Iterator[str]:
+    """Values of the contract that this release cannot honour: refusing them is honest, ignoring them dangerous."""
+    if document["desired_state"]["source"] != "directory":
+        yield 'desired_state.source: only "directory" is carried out by this release'
+    if document["policy"]["mode"] == "approve":
+        yield 'policy.mode: "approve" is not carried out by this release; use "observe" to send nothing'
+    for name, target in document["targets"].items():
+        if target["allow_reset"]:
+            yield f"targets.{name}.allow_reset: resets are not carried out by this release; leave it false"
+
+
+def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
+    folder = path.resolve().parent
+    rules = document["policy"]
+    return Settings(
+        path=path,
+        desired_state=_below(folder, document["desired_state"]["path"], path.parent),
+        state=folder / document["state"]["url"].removeprefix(_SQLITE),
+        policy=Policy(
+            mode=Mode(rules["mode"]),
+            new_tasks=NewTasks(rules["new_tasks"]),
+            targets={name: target["edition"] for name, target in document.get("targets", {}).items()},
+        ),
+        verify_s=rules["verify_s"],
+        literal_secrets=Severity(rules["literal_secrets"]),
+        targets={name: _target(name, target, folder) for name, target in document["targets"].items()},
+    )
+
+
+def _below(folder: Path, text: str, shown: Path) -> Path:
+    """A path of the configuration; written relative where it was, so that messages stay short."""
+    return folder / text if shown.is_absolute() or Path(text).is_absolute() else shown / text
+
+
+def _target(name: str, target: Mapping[str, Any], folder: Path) -> TargetConfig:
+    return TargetConfig(
+        name=name,
+        url=target["url"],
+        username=target["username"],
+        password=target["password"],
+        edition=target["edition"],
+        version=target["version"],
+        max_concurrent=target["max_concurrent"],
+        ca_file=str(folder / target["ca_file"]) if target["ca_file"] else "",
+    )

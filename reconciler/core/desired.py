@@ -1,0 +1,151 @@
+"""A valid task made ready: secrets filled in, canonical, sealed; and what a call would leave on the component."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core import canonical, pointer, secrets
+from reconciler.core.catalogue import Catalogue
+from reconciler.errors import SecretError
+from reconciler.model import CHECKPOINT_REFERENCE, JsonObject, Parameter, Sections, Snapshot, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a task's files ask for."""
+
+    task: Task
+    resolved: Sections = field(repr=False)  # as written, secrets in clear, without what is unmanaged
+    content: Sections = field(repr=False)  # canonical form of resolved
+    secret_places: frozenset[str]  # pointers into content
+    secret_values: frozenset[str] = field(repr=False)  # to be hidden in whatever a server says
+    snapshot: Snapshot  # content, sealed
+
+    @property
+    def plugins(self) -> Mapping[str, str | None]:
+        """`{"source": ..., "sink": ...}` for the catalogue."""
+        return {"source": self.task.source_plugin, "sink": self.task.sink_plugin}
+
+    def request_digest(self, *, allow_delete: bool) -> str:
+        """SHA-256 of what would be sent, secrets by fingerprint: the same content again has the same digest."""
+        snapshot = self.snapshot
+        prints = dict(snapshot.fingerprints)
+        return canonical.digest([self.task.address.id, allow_delete, snapshot.digest, prints, snapshot.key_id])
+
+
+def prepare(task: Task, catalogue: Catalogue, lookup: secrets.Lookup, key: bytes) -> Desired:
+    """Fill in a task's secrets and bring it into the form that is compared.
+
+    Args:
+        task: a valid task.
+        catalogue: what is known of parameters.
+        lookup: finds the value of a reference.
+        key: the fingerprint key.
+
+    Raises:
+        SecretError: a reference cannot be resolved; names it.
+    """
+    written = without(task.sections, task.unmanaged)
+    found: set[str] = set()  # a server may quote a part of an address: the password alone
+    resolved = secrets.resolve(written, _noting(lookup, found))
+    content = canonical.canonical(resolved, catalogue)
+    places = secrets.places(written, content, catalogue)
+    hidden = secrets.values(content, places) | (found - {""})
+    return Desired(task, resolved, content, places, hidden, secrets.seal(content, places, key))
+
+
+def _noting(lookup: secrets.Lookup, found: set[str]) -> secrets.Lookup:
+    def value(scheme: str, name: str) -> str:
+        text = lookup(scheme, name)
+        if canonical.has_surrogate(text):
+            raise SecretError(f"{secrets.Reference(scheme, name)}: its value is not UTF-8 text")
+        found.add(text)
+        return text
+
+    return value
+
+
+def without(sections: Sections, patterns: Iterable[str]) -> Sections:
+    """Sections less every key that a pattern names; patterns lead through objects, `*` is any one key."""
+    for pattern in patterns:
+        path = pointer.tokens(pattern)
+        sections = {
+            section: _drop(content, path[1:]) if path[0] in ("*", section) else content
+            for section, content in sections.items()
+        }
+    return sections
+
+
+def _drop(content: JsonObject, path: pointer.Tokens) -> JsonObject:
+    if not path:
+        return {}
+    head, rest = path[0], path[1:]
+    kept: JsonObject = {}
+    for key, member in content.items():
+        if head not in ("*", key):
+            kept[key] = member
+        elif rest:
+            kept[key] = _drop(member, rest) if isinstance(member, dict) else member
+    return kept
+
+
+def overlaid(previous: Snapshot | None, sent: Snapshot) -> Snapshot:
+    """The component after an update without `allowDelete`: previous content with the sent keys laid over it."""
+    if previous is None:
+        return sent
+    content = canonical.overlay(previous.content, sent.content)
+    replaced = {f"/{section}{pointer.text((key,))}" for section, keys in sent.content.items() for key in keys}
+    comparable = previous.fingerprints if previous.key_id == sent.key_id else {}
+    kept = {place: value for place, value in comparable.items() if _top(place) not in replaced}
+    return Snapshot(content, {**kept, **sent.fingerprints}, sent.key_id, canonical.content_digest(content))
+
+
+def _top(place: str) -> str:
+    return pointer.text(pointer.tokens(place)[:2])
+
+
+def missing(desired: Desired, present: Iterable[Sections], catalogue: Catalogue) -> tuple[str, ...]:
+    """What a payload lacks to be complete, so that `allowDelete` would destroy something.
+
+    Args:
+        desired: the task.
+        present: contents that the component may have now.
+        catalogue: which keys a plug-in requires.
+
+    Returns:
+        Pointers of required keys that are not there, and of sections that would be emptied; () when complete.
+    """
+    lacking = [
+        place
+        for section, plugin in {"coordinator": None, "condition": None, **desired.plugins}.items()
+        for place in _lacking(section, plugin, desired, catalogue)
+    ]
+    emptied = (
+        f"/{section}"
+        for section, content in desired.content.items()
+        if not content and any(before.get(section) for before in present)
+    )
+    return tuple(dict.fromkeys((*lacking, *emptied)))
+
+
+def _lacking(section: str, plugin: str | None, desired: Desired, catalogue: Catalogue) -> list[str]:
+    if plugin is None and section in ("source", "sink"):
+        # Which keys an unknown plug-in needs is not known, so nothing can be said to be complete.
+        return [f"/{section}/boosterClass"]
+    required = [p for p in catalogue.of(section, plugin) if p.required and p.path[0] != "rule"]
+    content = desired.content[section]
+    if desired.task.sections[section].get("checkpoint") == CHECKPOINT_REFERENCE:
+        content = {**content, "checkpoint": CHECKPOINT_REFERENCE}
+    return [place for parameter in required for place in _absent(parameter, content)]
+
+
+def _absent(parameter: Parameter, content: JsonObject) -> list[str]:
+    first, *rest = parameter.path
+    if not rest:
+        return [] if first in content else [pointer.text((parameter.section, first))]
+    elements = content.get(first)
+    member = rest[-1]
+    return [
+        pointer.text((parameter.section, first, index, member))
+        for index, element in enumerate(elements if isinstance(elements, list) else ())
+        if not (isinstance(element, dict) and member in element)
+    ]

@@ -1,0 +1,374 @@
+"""Desired x last-applied -> Plan. Decides everything; carries out nothing.
+
+The caller walks over the fleet and keeps only what a plan needs, so that memory follows the changes, not the fleet.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.core import canonical, pointer, policy, secrets
+from reconciler.core.catalogue import Catalogue
+from reconciler.core.desired import Desired, missing, overlaid, without
+from reconciler.core.diff import diff
+from reconciler.core.policy import Case, NewTasks, Policy, Surroundings
+from reconciler.model import (
+    SECTIONS,
+    Action,
+    Change,
+    ChangeKind,
+    Condition,
+    Item,
+    Json,
+    Link,
+    Plan,
+    Record,
+    Sections,
+    Snapshot,
+    Task,
+    Violation,
+)
+
+NOTHING: Sections = {section: {} for section in SECTIONS}
+MESSAGE_SINKS = ("KAFKA", "ROCKETMQ", "DATAHUB")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What an address may hold now."""
+
+    record: Record | None = None
+    applied: Snapshot | None = None  # last-applied content; None when nothing was ever applied
+    candidates: tuple[Snapshot, ...] = ()  # contents of attempts whose effect is unknown
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Everything the component may hold, last-applied first."""
+        return ((self.applied,) if self.applied else ()) + self.candidates
+
+
+def is_unchanged(desired: Desired, record: Record | None, digest_version: int = canonical.VERSION) -> bool:
+    """Whether digests alone say that there is nothing to do; False only means that one has to look closer."""
+    return (
+        record is not None
+        and record.digest == desired.snapshot.digest
+        and record.digest_version == digest_version
+        and record.key_id == desired.snapshot.key_id
+        and record.fingerprints == desired.snapshot.fingerprints
+        and not record.open_intents
+    )
+
+
+def after(desired: Desired, base: Base, action: Action) -> Snapshot:
+    """The component's content if the call has its effect: exact for a deletion, laid over what may be there else."""
+    if action is Action.UPDATE_DELETE:
+        return desired.snapshot
+    content: Snapshot | None = None
+    for snapshot in base.snapshots:
+        content = overlaid(content, snapshot)
+    return overlaid(content, desired.snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Desired content against everything the component may hold."""
+
+    changes: tuple[Change, ...]
+    incomparable: tuple[str, ...]  # secrets whose fingerprints have another key
+    present: tuple[Sections, ...]  # aligned contents, for completeness
+
+
+def compare(desired: Desired, base: Base, catalogue: Catalogue, key: bytes) -> Comparison:
+    """Changes against last-applied first, then what only an unanswered attempt would explain.
+
+    While an outcome is unknown, a key counts as removed when it is in any of the contents, and equal content is no
+    reason to send nothing: that is `plan_task`'s to decide.
+    """
+    changes: dict[str, Change] = {}
+    incomparable: list[str] = []
+    present: list[Sections] = []
+    for snapshot in base.snapshots:
+        aligned = secrets.align(snapshot, desired.content, desired.secret_places, key)
+        incomparable.extend(aligned.incomparable)
+        old = without(aligned.old, desired.task.unmanaged)
+        present.append(old)
+        for change in diff(old, aligned.new, catalogue, desired.plugins):
+            changes.setdefault(change.path, change)
+    if not base.snapshots:
+        aligned = secrets.align(desired.snapshot, desired.content, desired.secret_places, key)
+        changes = {c.path: _harmless(c) for c in diff(NOTHING, aligned.new, catalogue, desired.plugins)}
+    ordered = sorted(changes.values(), key=lambda c: (SECTIONS.index(c.section), c.pointer))
+    return Comparison(tuple(ordered), tuple(dict.fromkeys(incomparable)), tuple(present))
+
+
+def _harmless(change: Change) -> Change:
+    """A change of a first send: danger levels are about what was there before."""
+    return replace(change, danger=None, parts=tuple(replace(part, danger=None) for part in change.parts))
+
+
+def plan_task(desired: Desired, base: Base, around: Surroundings, catalogue: Catalogue, key: bytes) -> Item:
+    """What happens to one valid task, and why."""
+    task, record = desired.task, base.record
+    if is_unchanged(desired, record) and task.name not in around.policy.resend:
+        return _noop(desired, record, (), ())
+    comparison = compare(desired, base, catalogue, key)
+    changes = tuple(_left_in_place(change, task) for change in comparison.changes)
+    remarks = _remarks(comparison)
+    intended = _intended(changes, base, task.name in around.policy.resend, around.policy)
+    if intended is Action.NOOP:
+        return _noop(desired, record, changes, remarks)
+    lacking = missing(desired, comparison.present, catalogue)
+    case = Case(desired, record, intended, changes, lacking, around)
+    return _held(_sending(case, remarks), case)
+
+
+def _left_in_place(change: Change, task: Task) -> Change:
+    stays = change.kind is ChangeKind.REMOVED and not task.allow_delete
+    return replace(change, left_in_place=True, parts=(), danger=None) if stays else change
+
+
+def _intended(changes: tuple[Change, ...], base: Base, resend: bool, rules: Policy) -> Action:  # noqa: FBT001 - one caller
+    if not base.snapshots:
+        adopts = base.record is None and rules.new_tasks is NewTasks.ADOPT and "new_tasks" not in rules.forced
+        return Action.ADOPT if adopts else Action.UPDATE
+    reaching = [change for change in changes if not change.left_in_place]
+    if any(change.kind is ChangeKind.REMOVED for change in reaching):
+        return Action.UPDATE_DELETE
+    return Action.UPDATE if reaching or base.candidates or resend else Action.NOOP
+
+
+def _noop(desired: Desired, record: Record | None, changes: tuple[Change, ...], remarks: tuple[str, ...]) -> Item:
+    task = desired.task
+    reason = "no difference" if not changes else "nothing to send: removed keys stay on the component"
+    if record is not None and record.task != task.name:
+        reason = f"takes over the record of {record.task}: same address, nothing to send"
+    unchanged = _unchanged(desired, changes)
+    item = _item(task, record, Action.NOOP, reason, changes=changes, unchanged=unchanged, remarks=remarks)
+    if record is not None and policy.has_failed(desired, record):
+        return replace(item, rail="failed", reason=f"applied, and failed since: {record.reason}; nothing is sent again")
+    if record is not None and record.condition is Condition.UNCONFIRMED:
+        return replace(item, remarks=(*remarks, f"unconfirmed: {record.reason}"))
+    return item
+
+
+def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
+    changes = case.changes
+    return _item(
+        case.desired.task,
+        case.record,
+        case.intended,
+        _reason(case),
+        changes=changes,
+        unchanged=_unchanged(case.desired, changes),
+        remarks=(*remarks, *_edition(case), *_warnings(case)),
+    )
+
+
+def _reason(case: Case) -> str:
+    record = case.record
+    if case.intended is Action.ADOPT:
+        return "first sight: recorded as applied, nothing is called"
+    if record is not None and record.open_intents:
+        return "the outcome of the last attempt is unknown, so the present content is uncertain: the files are sent"
+    if case.is_new:
+        return "first sight: the files are sent as they are"
+    if not case.effective:
+        return "sent without a difference, as asked by --resend"
+    removed = sum(change.kind is ChangeKind.REMOVED for change in case.effective)
+    return f"{_count(len(case.effective) - removed, 'key')} set, {_count(removed, 'key')} removed"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _item(task: Task, record: Record | None, action: Action, reason: str, **more: object) -> Item:
+    item = Item(
+        id="",
+        task=task.name,
+        action=action,
+        reason=reason,
+        intended=action,
+        target=task.address.target,
+        address=task.address.id,
+        serial=record.serial if record else 0,
+        cost=_cost(task) if action.sends else (),
+    )
+    return _identified(replace(item, **more))  # type: ignore[arg-type]  # fields of Item, by name
+
+
+def _identified(item: Item) -> Item:
+    """Give the item its id: from what it would change and where it starts, never from what moves by itself."""
+    changes = [[c.section, c.pointer, c.kind.value, c.old, c.new, c.fingerprint, c.left_in_place] for c in item.changes]
+    material = [item.task, item.address, item.intended.value, changes, item.serial]
+    return replace(item, id=canonical.digest(material))
+
+
+def _held(item: Item, case: Case) -> Item:
+    found = policy.hold(case)
+    if found is None:
+        return replace(item, forced=policy.forced(case))
+    if case.intended is Action.ADOPT and found.rail != "mode" and found.action is not Action.SUSPENDED:
+        return item
+    return replace(item, action=found.action, reason=found.reason, rail=found.rail, until=found.until)
+
+
+def _cost(task: Task) -> tuple[str, ...]:
+    address = task.address
+    if not address.exact:
+        dimension = address.dimension.value if address.dimension else ""
+        return (f"restarts every component that {dimension} {address.key} means, perhaps more than one",)
+    link = f"{address.role.link.value} link" if address.role else ""
+    sink_type = str(task.sections["coordinator"].get("sinkType", "")).upper()
+    is_database = "jdbcUrl" in task.sections["sink"] or bool(task.sink_plugin and task.sink_plugin.startswith("JDBC"))
+    if is_database and sink_type not in MESSAGE_SINKS:
+        again = "changes around the checkpoint are written again"
+    else:
+        again = "a message sink may repeat about a minute"
+    return tuple(part for part in ("restarts the component", link, again) if part)
+
+
+def _unchanged(desired: Desired, changes: tuple[Change, ...]) -> int:
+    """Leaves of the desired content that no change touches; a list is one leaf."""
+    touched = {change.path for change in changes}
+    return sum(
+        not any(f"/{section}{place}" == path or f"/{section}{place}".startswith(path + "/") for path in touched)
+        for section, content in desired.content.items()
+        for place in _leaf_places(content)
+    )
+
+
+def _leaf_places(value: Json, path: tuple[str, ...] = ()) -> Iterable[str]:
+    if isinstance(value, dict) and (value or not path):
+        for key, member in value.items():
+            yield from _leaf_places(member, (*path, key))
+    else:
+        yield pointer.text(path)
+
+
+def _remarks(comparison: Comparison) -> tuple[str, ...]:
+    if not comparison.incomparable:
+        return ()
+    return (
+        "the fingerprint key is another one than when this task was applied: whether these secrets changed cannot be"
+        " told, they are taken as unchanged and recorded anew: " + ", ".join(comparison.incomparable),
+    )
+
+
+def _edition(case: Case) -> tuple[str, ...]:
+    """A word of caution where the call has no page.
+
+    Source:
+        https://en.oceanbase.com/docs/community-oms-en-10000000001080575: UpdateIncrSync is documented for the
+        Community Edition only
+    """
+    targets, name = case.around.policy.targets, case.desired.task.address.target
+    if targets is None or targets.get(name) != "EE":
+        return ()
+    remark = f"target {name} is an Enterprise Edition, for which UpdateIncrSync is not documented"
+    return (f'{remark}: it may answer "Unsupported action"',)
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    return tuple(
+        f"{change.path}: {change.danger.reason} ({change.danger.level.value})"
+        for change in case.effective
+        if change.danger is not None
+    )
+
+
+# --- tasks without a comparison, and the whole ----------------------------------------------------------------------
+
+
+def invalid(name: str, violations: tuple[Violation, ...]) -> Item:
+    """A task whose files are wrong."""
+    first = violations[0]
+    more = f" (and {_count(len(violations) - 1, 'more problem')})" if len(violations) > 1 else ""
+    reason = f"{first.file}: {first.pointer or 'the file'}: expected {first.expected}, found {first.found}{more}"
+    number = canonical.digest([ascii(name), "invalid", [str(v) for v in violations]])  # a name may be no UTF-8
+    return Item(number, name, Action.INVALID, reason, violations=violations)
+
+
+def unresolved(task: Task, record: Record | None, reason: str, around: Surroundings) -> Item:
+    """A task with a secret reference that cannot be resolved: never a change."""
+    held = policy.suspended(task.name, task.suspend, around) or policy.Hold("secret", reason)
+    item = _item(task, record, held.action, held.reason)
+    return replace(item, rail=held.rail, until=held.until)
+
+
+def reset(task: Task, record: Record | None) -> Item | None:
+    """The declared reset of a task, waiting for its approval; None when there is none."""
+    if task.reset is None:
+        return None
+    wanted = task.reset
+    link = Link.REVERSE if wanted.reverse else Link.FORWARD
+    item = _item(task, record, Action.RESET, "")
+    material = [item.address, "reset", wanted.request, wanted.project, link.value, wanted.start_timestamp, item.serial]
+    return replace(
+        item,
+        id=canonical.digest(material),
+        action=Action.BLOCKED,
+        rail="approval",
+        reason=f"reset {wanted.request} of the {link.value} link of {wanted.project} to {wanted.start_timestamp}"
+        " needs an approval, which this release cannot take: it is shown and never carried out",
+        cost=("stops and resumes the project" if wanted.stop else "resets while running",),
+    )
+
+
+def orphaned(record: Record, *, moved: bool) -> Item:
+    """An address that no directory declares any more."""
+    where = "its directory now has another address" if moved else "its directory is gone"
+    reason = f"{where}: nothing is called; reconciler forget {record.task} drops the record"
+    item = Item(
+        id="", task=record.task, action=Action.ORPHANED, reason=reason, address=record.address, serial=record.serial
+    )
+    return _identified(item)
+
+
+def has_vanished(known: int, orphans: int, found: int) -> bool:
+    """Whether so many known tasks are gone that an accident is likelier than a wish."""
+    if known and not found:
+        return True
+    return orphans > policy.VANISHED_FLOOR and orphans > policy.VANISHED_SHARE * known
+
+
+def freeze(items: Iterable[Item], reason: str, around: Surroundings) -> tuple[Item, ...]:
+    """Hold everything that would be done, unless `vanished` is forced."""
+    forces = "vanished" in around.policy.forced
+    return tuple(
+        _frozen(item, reason, forces) if item.action.sends or item.action is Action.ADOPT else item for item in items
+    )
+
+
+def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - one caller
+    if forces:
+        return replace(item, forced=(*item.forced, "vanished"))
+    return replace(item, action=Action.BLOCKED, rail="vanished", reason=reason)
+
+
+def assemble(items: Iterable[Item], revision: str, rules: Policy, remarks: tuple[str, ...] = ()) -> Plan:
+    """Order the items and name the whole."""
+    ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
+    ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
+    material = [ids, rules.mode.value, rules.new_tasks.value]
+    return Plan(canonical.digest(material), revision, ordered, remarks)
+
+
+def summary(plan: Plan) -> Mapping[str, int]:
+    """Counts for the last line: tasks by action, and restarts."""
+    counts = Counter(item.action.value for item in plan.items)
+    tasks = {item.task for item in plan.items}
+    restarts = sum(item.action in (Action.UPDATE, Action.UPDATE_DELETE) for item in plan.items)
+    return {"tasks": len(tasks), **{action.value: counts[action.value] for action in Action}, "restarts": restarts}
+
+
+def exit_code(plan: Plan) -> int:
+    """What `plan` exits with: 1 invalid, 3 blocked or frozen, 2 something would be sent, 0 nothing to do.
+
+    A task that failed is held by the rail of that name and counts as failed, not as blocked.
+    """
+    if any(item.action is Action.INVALID or item.rail == "failed" for item in plan.items):
+        return 1
+    if any(item.action is Action.BLOCKED for item in plan.items):
+        return 3
+    return 2 if plan.to_send else 0

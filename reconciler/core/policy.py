@@ -1,0 +1,250 @@
+"""What a plan may do: every rail as one small question, asked in order.
+
+A gate gets the whole case and answers with a `Hold` or None. Each hold has the name of its rail, so that the plan
+shows what holds a task, and `apply --force RAIL` knows what to lift.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from reconciler.core import pointer
+from reconciler.core.desired import Desired
+from reconciler.model import Action, Change, Condition, DangerLevel, Record, Suspension
+
+FORCIBLE = ("new_tasks", "first_run", "vanished", "incomplete")
+"""Rails that `apply --force` may lift. The others have a way of their own: `allow`, `resume`, `retry`, the mode."""
+
+FIRST_RUN_TASKS = 50
+VANISHED_SHARE = 0.30
+VANISHED_FLOOR = 3
+UNKNOWN_ATTEMPTS = 3
+"""Sends of the same content with an unknown outcome: the first and two more."""
+
+ALL_TASKS = "*"
+
+
+class Mode(Enum):
+    """How far the program goes by itself."""
+
+    AUTO = "auto"
+    OBSERVE = "observe"
+
+
+class NewTasks(Enum):
+    """What happens at first sight of a task."""
+
+    HOLD = "hold"
+    ADOPT = "adopt"
+    APPLY = "apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the configuration and the command line allow."""
+
+    mode: Mode = Mode.AUTO
+    new_tasks: NewTasks = NewTasks.HOLD
+    forced: frozenset[str] = frozenset()
+    resend: frozenset[str] = frozenset()  # names of tasks to send without a difference
+    targets: Mapping[str, str] | None = None  # {name: "CE" or "EE"}; None: not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for all tasks of one plan."""
+
+    now: datetime
+    policy: Policy = field(default_factory=Policy)
+    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
+    troubles: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # {target: (kind, message)}
+    first_run: bool = False  # an empty store and more than FIRST_RUN_TASKS tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One task that has something to do."""
+
+    desired: Desired
+    record: Record | None
+    intended: Action
+    changes: tuple[Change, ...]
+    lacking: tuple[str, ...]  # what keeps the payload from being complete
+    around: Surroundings
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever applied or adopted for the address, and nothing may have been."""
+        return self.record is None or (self.record.digest is None and not self.record.open_intents)
+
+    @property
+    def effective(self) -> tuple[Change, ...]:
+        """Changes that would reach the component."""
+        return tuple(change for change in self.changes if not change.left_in_place)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why nothing is sent."""
+
+    rail: str
+    reason: str
+    until: datetime | None = None
+    action: Action = Action.BLOCKED
+
+
+Gate = Callable[[Case], Hold | None]
+
+
+def hold(case: Case) -> Hold | None:
+    """The first rail that holds the case; None when it may go."""
+    for gate in GATES:
+        found = gate(case)
+        if found is not None and not (found.rail in FORCIBLE and found.rail in case.around.policy.forced):
+            return found
+    return None
+
+
+def forced(case: Case) -> tuple[str, ...]:
+    """Names of rails that would hold the case and are overridden."""
+    found = (gate(case) for gate in GATES)
+    return tuple(h.rail for h in found if h is not None and h.rail in FORCIBLE and h.rail in case.around.policy.forced)
+
+
+def suspended(name: str, declared: Suspension | None, around: Surroundings) -> Hold | None:
+    """A suspension in `task.json` or by command that has not expired."""
+    for rail, where, suspension in (
+        ("suspend in task.json", "task.json", declared),
+        ("suspend", "command", around.suspensions.get(name)),
+        ("suspend --all", "command, all tasks", around.suspensions.get(ALL_TASKS)),
+    ):
+        if suspension is not None and (suspension.until is None or suspension.until > around.now):
+            return Hold(rail, f"suspended ({where}): {suspension.reason}", suspension.until, Action.SUSPENDED)
+    return None
+
+
+def _suspended(case: Case) -> Hold | None:
+    return suspended(case.desired.task.name, case.desired.task.suspend, case.around)
+
+
+def _observe(case: Case) -> Hold | None:
+    if case.around.policy.mode is Mode.OBSERVE:
+        return Hold("mode", 'policy.mode is "observe": nothing is ever called')
+    return None
+
+
+def _first_run(case: Case) -> Hold | None:
+    if case.record is None and case.around.first_run and case.around.policy.new_tasks is NewTasks.APPLY:
+        return Hold(
+            "first_run",
+            f"the store is empty and there are more than {FIRST_RUN_TASKS} tasks: sending them all restarts them all;"
+            " adopt them (reconciler adopt --all), or --force first_run",
+        )
+    return None
+
+
+def _new(case: Case) -> Hold | None:
+    # A record without content is of a first send that somebody decided on and that had no effect yet.
+    if case.record is None and case.around.policy.new_tasks is not NewTasks.APPLY:
+        return Hold(
+            "new_tasks",
+            "first sight of this task: nothing is known of the component's present configuration;"
+            " reconciler adopt records the files as applied, --force new_tasks sends them",
+        )
+    return None
+
+
+def _target(case: Case) -> Hold | None:
+    name, targets = case.desired.task.address.target, case.around.policy.targets
+    if targets is None or name in targets:
+        return None
+    known = ", ".join(sorted(targets)) or "none"
+    return Hold("target", f'the configuration has no target "{name}"; it has: {known}')
+
+
+def _capability(case: Case) -> Hold | None:
+    kind, message = case.around.troubles.get(case.desired.task.address.target, ("", ""))
+    return Hold("capability", message) if kind == "capability-missing" else None
+
+
+def has_failed(desired: Desired, record: Record) -> bool:
+    """Whether the last attempt at just this content failed."""
+    return record.condition is Condition.FAILED and _same_content(desired, record)
+
+
+def _failed(case: Case) -> Hold | None:
+    record = case.record
+    if record is None or not has_failed(case.desired, record):
+        return None
+    return Hold("failed", f"the last attempt failed: {record.reason}; mend the files, or reconciler retry TASK")
+
+
+def _unknown(case: Case) -> Hold | None:
+    record = case.record
+    if record is None or record.attempts < UNKNOWN_ATTEMPTS or not _same_content(case.desired, record):
+        return None
+    return Hold(
+        "unknown",
+        f"sent {record.attempts} times and never clearly answered: {record.reason};"
+        " look at the component in the console, then reconciler retry TASK",
+    )
+
+
+def _same_content(desired: Desired, record: Record) -> bool:
+    """Whether the last attempt was at this content; taken as so when another fingerprint key forbids to tell."""
+    if record.digest is not None and record.key_id != desired.snapshot.key_id:
+        return True
+    return record.attempted in (desired.request_digest(allow_delete=False), desired.request_digest(allow_delete=True))
+
+
+def _protected(case: Case) -> Hold | None:
+    if case.is_new:
+        return None
+    for change in case.effective:
+        if any(pointer.touches(pattern, change.path) for pattern in case.desired.task.protect):
+            return Hold("protect", f"{change.path} is protected in task.json and would be {_verb(change)}")
+    return None
+
+
+def _dangerous(case: Case) -> Hold | None:
+    if case.is_new:
+        return None
+    for change in case.effective:
+        danger = change.danger
+        allowed = any(pointer.covers(pattern, change.path) for pattern in case.desired.task.allow)
+        if danger is not None and danger.level is not DangerLevel.WARN and not allowed:
+            return Hold(
+                "danger",
+                f"{change.path} would be {_verb(change)}: {danger.reason};"
+                f' if that is meant, add "{change.path}" to allow in task.json',
+            )
+    return None
+
+
+def _verb(change: Change) -> str:
+    return "removed" if change.new is None else "changed"
+
+
+def _incomplete(case: Case) -> Hold | None:
+    if case.intended is not Action.UPDATE_DELETE or not case.lacking:
+        return None
+    return Hold(
+        "incomplete",
+        "a deletion keeps exactly what is sent, and these are missing: " + ", ".join(case.lacking),
+    )
+
+
+GATES: tuple[Gate, ...] = (
+    _suspended,
+    _observe,
+    _target,
+    _first_run,
+    _new,
+    _capability,
+    _failed,
+    _unknown,
+    _protected,
+    _dangerous,
+    _incomplete,
+)

@@ -1,0 +1,133 @@
+"""A plan as JSON (its schema: `reconciler schema plan`), and what is read back from a saved one."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.core.plan import summary
+from reconciler.core.render import words
+from reconciler.model import Change, Danger, Item, Json, JsonObject, Plan, Violation
+
+VERSION = 1
+_DOUBTFUL = re.compile(r"[^\n -~]")
+
+
+def plan(whole: Plan) -> JsonObject:
+    """The plan as a JSON object; the same plan gives the same object."""
+    return {
+        "version": VERSION,
+        "id": whole.id,
+        "revision": whole.revision,
+        "items": [_item(item) for item in whole.items],
+        "remarks": list(whole.remarks),
+        "summary": dict(summary(whole)),
+    }
+
+
+def dumps(value: Json) -> str:
+    """Indented JSON with a line feed at the end; what could hide or reorder text is escaped."""
+    return _DOUBTFUL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character of a JSON string, as its escape where it is not fit to be shown."""
+    return json.dumps(match.group())[1:-1] if words.is_unsafe(match.group()) else match.group()
+
+
+def _item(item: Item) -> JsonObject:
+    return {
+        "id": item.id,
+        "task": item.task,
+        "action": item.action.value,
+        "reason": item.reason,
+        "until": item.until.isoformat() if item.until else None,
+        "intended": item.intended.value,
+        "rail": item.rail or None,
+        "target": item.target or None,
+        "address": json.loads(item.address) if item.address else None,
+        "serial": item.serial,
+        "changes": [_change(change) for change in item.changes],
+        "unchanged": item.unchanged,
+        "cost": list(item.cost),
+        "remarks": list(item.remarks),
+        "forced": list(item.forced),
+        "violations": [violation(found) for found in item.violations],
+    }
+
+
+def _change(change: Change) -> JsonObject:
+    old, new = words.old_and_new(change)
+    parameter = change.parameter
+    return {
+        "section": change.section,
+        "pointer": change.pointer,
+        "kind": change.kind.value,
+        "old": old,
+        "new": new,
+        "secret": change.secret,
+        "leftInPlace": change.left_in_place,
+        "text": words.meaning(change) or None,
+        "danger": _danger(change.danger),
+        "parts": [
+            {"kind": part.kind, "subject": part.subject, "text": part.text, "danger": _danger(part.danger)}
+            for part in change.parts
+        ],
+        "parameter": None
+        if parameter is None
+        else {
+            "description": parameter.description,
+            "unit": parameter.unit,
+            "default": parameter.default,
+            "range": words.limits(parameter) or None,
+            "owner": parameter.ownership.value,
+            "restart": True,
+        },
+    }
+
+
+def _danger(danger: Danger | None) -> JsonObject | None:
+    return None if danger is None else {"level": danger.level.value, "reason": danger.reason}
+
+
+def violation(found: Violation) -> JsonObject:
+    """One violation as a JSON object."""
+    return {
+        "task": found.task,
+        "file": found.file,
+        "line": found.place.line if found.place else None,
+        "column": found.place.column if found.place else None,
+        "pointer": found.pointer,
+        "rule": found.rule,
+        "severity": found.severity.value,
+        "expected": found.expected,
+        "found": found.found,
+        "suggestion": found.suggestion or None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """What a saved plan has to say when it is applied: everything else is planned afresh."""
+
+    id: str
+    tasks: frozenset[str]
+
+
+def read(text: str) -> SavedPlan:
+    """Read a plan that `plan --format json` wrote.
+
+    Raises:
+        ValueError: it is no such plan, or of another version; says which.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(found, Mapping) or found.get("version") != VERSION:
+        version = found.get("version") if isinstance(found, Mapping) else None
+        raise ValueError(f"not a plan of version {VERSION} (version: {version})")
+    try:
+        return SavedPlan(str(found["id"]), frozenset(str(item["task"]) for item in found["items"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a whole plan: {error}") from None

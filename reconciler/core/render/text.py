@@ -1,0 +1,140 @@
+"""A plan for a terminal: what an operator wants to know, and no more.
+
+Lines are spans with a style's name, so that the shell adds colour and this module stays pure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.core.plan import summary
+from reconciler.core.render import words
+from reconciler.model import Action, Change, Item, Plan
+
+Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
+SHORT_ID = 16
+
+_STYLES: dict[str, Style] = {"+": "added", "-": "removed", "~": "changed", "·": "dim"}
+_PART_SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
+_HEADER_STYLES: dict[Action, Style] = {Action.INVALID: "danger", Action.BLOCKED: "changed", Action.NOOP: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a line."""
+
+    text: str
+    style: Style = ""
+
+
+Line = tuple[Span, ...]
+
+
+def lines(plan: Plan, root: str, *, full: bool = False) -> Iterator[Line]:
+    """The report, line by line.
+
+    Args:
+        plan: the plan.
+        root: path of the desired state, put in front of file names.
+        full: show also what stays as it is.
+    """
+    for item in plan.items:
+        if full or matters(item):
+            yield from _item(item, root)
+            yield ()
+    for remark in plan.remarks:
+        yield (Span(f"! {words.safe(remark)}", "danger"),)
+    yield (Span(_summary(plan), "bold"),)
+
+
+def plain(plan: Plan, root: str, *, full: bool = False) -> str:
+    """The report without colour, with a line feed at the end."""
+    return "".join("".join(span.text for span in line) + "\n" for line in lines(plan, root, full=full))
+
+
+def matters(item: Item) -> bool:
+    """Whether there is more to say about a task than that it stays as it is."""
+    return (
+        item.action is not Action.NOOP or bool(item.remarks or item.changes or item.rail) or "takes over" in item.reason
+    )
+
+
+def headline(item: Item) -> str:
+    """The action, and what it would be were it not held."""
+    would = f" (would {item.intended.value})" if item.action is not item.intended and item.intended.sends else ""
+    return f"{item.action.value}{would}"
+
+
+def _item(item: Item, root: str) -> Iterator[Line]:
+    style = _HEADER_STYLES.get(item.action, "bold")
+    cost = f": {'; '.join(item.cost)}" if item.cost else ""
+    yield (
+        Span(words.safe(item.task), "bold"),
+        Span("  "),
+        Span(headline(item), style),
+        Span(words.safe(cost)),
+    )
+    if item.action is Action.INVALID:
+        for violation in item.violations:
+            yield (Span(f"    {words.violation(violation, root)}"),)
+        return
+    yield (Span(f"    {_why(item)}", "dim"),)
+    for change in item.changes:
+        yield from _change(change)
+    if item.changes and item.unchanged:
+        yield (Span(f"    {item.unchanged} unchanged", "dim"),)
+    for remark in item.remarks:
+        yield (Span(f"  ! {words.safe(remark)}", "danger"),)
+    for rail in item.forced:
+        yield (Span(f"  ! forced: {rail}", "danger"),)
+
+
+def _why(item: Item) -> str:
+    until = f" (until {item.until.isoformat(timespec='seconds')})" if item.until else ""
+    rail = f"{item.rail}: " if item.rail else ""
+    return words.safe(f"{rail}{item.reason}{until}")
+
+
+def _change(change: Change) -> Iterator[Line]:
+    sign = words.sign(change)
+    meaning = words.meaning(change)
+    aside = Span(f"   {words.safe(meaning)}" if meaning else "", "dim")
+    place = words.safe(f"{change.section}{change.pointer}")
+    yield (Span(f"  {sign} {place}", _STYLES[sign]), Span(_values(change)), aside)
+    for part in change.parts:
+        mark = _PART_SIGNS[part.kind]
+        text = f"  {part.text}" if part.text else ""
+        yield (Span(f"      {mark} {words.safe(part.subject)}", _STYLES[mark]), Span(words.safe(text)))
+
+
+def _values(change: Change) -> str:
+    old, new = words.old_and_new(change)
+    if change.left_in_place:
+        # Whether a member of an object goes when the object is sent without it depends on how deep OMS merges.
+        stays = "stays" if change.pointer.count("/") == 1 else "perhaps stays"
+        return f"  {words.value(old)} {stays} on the component (allowDelete is false)"
+    if change.parts:
+        return ""
+    if new is None or old is None:
+        return f"  {words.value(old if new is None else new)}"
+    return f"  {words.value(old)} -> {words.value(new)}"
+
+
+def _summary(plan: Plan) -> str:
+    counts = summary(plan)
+    named = {
+        "noop": "unchanged",
+        "blocked": "blocked",
+        "invalid": "invalid",
+        "orphaned": "orphaned",
+        "suspended": "suspended",
+    }
+    actions = [
+        f"{counts[a.value]} to {a.value}"
+        for a in (Action.UPDATE, Action.UPDATE_DELETE, Action.ADOPT)
+        if counts[a.value]
+    ]
+    states = [f"{counts[key]} {word}" for key, word in named.items() if counts[key]]
+    restarts = counts["restarts"]
+    cost = f"; restarts {restarts} component{'' if restarts == 1 else 's'}" if restarts else "; no call"
+    return f"Plan {plan.id[:SHORT_ID]}: {', '.join(actions + states) or 'no tasks'}{cost}."

@@ -1,0 +1,131 @@
+"""Texts that every report shares: values, changes and violations in words, safe to print."""
+
+import json
+import re
+import unicodedata
+
+from reconciler.model import Change, ChangeKind, Json, Parameter, Violation
+
+LONGEST_VALUE = 100
+SECRET_CHANGED = "«secret changed»"  # noqa: S105 - the mark that stands for one
+
+_LIMITS = {"throttleRps": "throttle", "throttleIOPS": "throttle"}
+"""Keys whose absence means no limit.
+
+Source:
+    https://en.oceanbase.com/docs/enterprise-oms-doc-en-10000000000862086
+"""
+
+_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")  # longer ones are no amounts
+
+
+def safe(text: str) -> str:
+    r"""*text* with everything that could move a cursor, hide or reorder text written out: `\x1b`, `\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(c) if is_unsafe(c) else c for c in text)
+
+
+def is_unsafe(character: str) -> bool:
+    """Whether a character could move a cursor, hide or reorder text."""
+    return unicodedata.category(character) in _UNSAFE
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:  # noqa: PLR2004 - two hexadecimal digits
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"  # noqa: PLR2004 - four digits
+
+
+def value(shown: Json) -> str:
+    """One line of JSON, shortened; "absent" for None."""
+    if shown is None:
+        return "absent"
+    return _short(json.dumps(shown, ensure_ascii=False))
+
+
+def _short(text: str) -> str:
+    shown = safe(text)
+    return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 1]}…"
+
+
+def old_and_new(change: Change) -> tuple[Json, Json]:
+    """Values for reports: a secret that has another value now says so."""
+    if change.secret and isinstance(change.new, str) and change.old is not None:
+        return change.old, SECRET_CHANGED
+    return change.old, change.new
+
+
+def meaning(change: Change) -> str:
+    """What a change means, in the parameter's unit: "throttle: unlimited -> 5,000 records/s"; "" when unknown."""
+    parameter = change.parameter
+    if parameter is None or change.secret or change.parts or change.left_in_place:
+        return ""
+    if change.new is not None and change.new == _default(parameter):
+        return "the default"
+    before, after = (_amount(side, parameter) for side in (change.old, change.new))
+    if "" in (before, after) or not (_unit(parameter) or None in (change.old, change.new)):
+        return ""
+    noun = f"{_LIMITS[parameter.name]}: " if parameter.name in _LIMITS else ""
+    unit = f" {_unit(parameter)}" if after[:1].isdigit() else ""
+    return f"{noun}{before} -> {after}{unit}".rstrip()
+
+
+def _unit(parameter: Parameter) -> str:
+    unit = (parameter.unit or "").replace("(INFERRED)", "").strip()
+    return "" if unit.startswith("unknown") else unit
+
+
+def _default(parameter: Parameter) -> str | None:
+    """The documented default as canonical text; None where none is known, or it is long."""
+    default = parameter.default
+    if default in (None, "") or parameter.type not in ("integer", "boolean"):
+        return None
+    return json.dumps(default)
+
+
+def _amount(shown: Json, parameter: Parameter) -> str:
+    """One side of a change; "" when nothing is known of it."""
+    if shown is None:
+        default = _default(parameter)
+        unknown = "unlimited" if parameter.name in _LIMITS else ""
+        return f"default {_number(default)}" if default is not None else unknown
+    return _number(shown)
+
+
+def _number(shown: Json) -> str:
+    text = str(shown)
+    return f"{int(text):,}" if _INTEGER.fullmatch(text) else _short(text)
+
+
+def limits(parameter: Parameter) -> str:
+    """The range of a parameter: "1..1024", "at least 1", "" when none is known."""
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None:
+        return f"{low}..{high}"
+    if low is not None:
+        return f"at least {low}"
+    return f"at most {high}" if high is not None else ""
+
+
+def sign(change: Change) -> str:
+    """`+` for a new key, `-` for a removed one, `~` for a changed one, a dot for one that stays in place."""
+    if change.left_in_place:
+        return "·"
+    if change.kind is ChangeKind.REMOVED:
+        return "-"
+    return "+" if change.old is None else "~"
+
+
+def violation(found: Violation, root: str) -> str:
+    """`desired_state/shop/sink.json:4:16: error: /workerNum: expected ..., found .... Suggestion [rule]`."""
+    place = f":{found.place.line}:{found.place.column}" if found.place else ""
+    path = f"{root}/{found.file}" if found.file else root
+    pointer = f"{found.pointer}: " if found.pointer else ""
+    suggestion = f". {found.suggestion}" if found.suggestion else ""
+    return safe(
+        f"{path}{place}: {found.severity.value}: {pointer}expected {found.expected}, found {found.found}"
+        f"{suggestion} [{found.rule}]"
+    )

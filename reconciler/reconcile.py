@@ -1,0 +1,268 @@
+"""One look at everything: read, validate, compare, plan. Calls nothing; `apply` carries the result out."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core import plan as planning
+from reconciler.core import policy
+from reconciler.core.catalogue import Catalogue
+from reconciler.core.desired import Desired, overlaid, prepare
+from reconciler.core.plan import Base
+from reconciler.core.policy import Policy, Surroundings
+from reconciler.core.validate import Validator, address_clashes
+from reconciler.errors import SecretError
+from reconciler.model import (
+    Action,
+    Address,
+    Condition,
+    Item,
+    Plan,
+    RawTask,
+    Record,
+    Severity,
+    Snapshot,
+    Task,
+    Violation,
+)
+from reconciler.ports import Clock, SecretResolver, Source, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What carrying out one item needs and a plan must not hold: it has secrets in it."""
+
+    desired: Desired = field(repr=False)
+    base: Base = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What there is to do, and everything needed to do it."""
+
+    plan: Plan
+    work: Mapping[str, Work]  # {item id: Work}, for items that send or adopt
+    unconfirmed: Mapping[str, Work]  # {item id: Work}, for items accepted earlier and not seen healthy since
+    violations: tuple[Violation, ...]  # of all tasks, warnings too
+    taken_over: Mapping[str, str]  # {Address.id: new task name}: records to follow a renamed folder
+    refreshed: Mapping[str, Snapshot]  # {Address.id: content}: fingerprints to record anew
+    tasks: Mapping[str, Address]  # every valid task, selected or not
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What a walk over the fleet gathers."""
+
+    items: list[Item] = field(default_factory=list)
+    work: dict[str, Work] = field(default_factory=dict)
+    unconfirmed: dict[str, Work] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    invalid: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
+    taken_over: dict[str, str] = field(default_factory=dict)
+    refreshed: dict[str, Snapshot] = field(default_factory=dict)
+    tasks: dict[str, Address] = field(default_factory=dict)
+    revision: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+
+class Reconciler:
+    """Looks at desired and last-applied state and says what to do.
+
+    Args:
+        source: where the files are.
+        validator: judges them.
+        catalogue: what is known of parameters.
+        store: last-applied state.
+        lookup: finds the value of a secret reference.
+        clock: the time, for suspensions that expire.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        validator: Validator,
+        catalogue: Catalogue,
+        store: StateStore,
+        lookup: SecretResolver,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._validator = validator
+        self._catalogue = catalogue
+        self._store = store
+        self._lookup = lookup
+        self._clock = clock
+
+    def survey(self, rules: Policy, selection: Iterable[str] = ()) -> Survey:
+        """Plan for the selected tasks; rails that concern the whole fleet look at all of it.
+
+        Args:
+            rules: what is allowed.
+            selection: names of tasks, or of folders of tasks; all when empty.
+
+        Raises:
+            DesiredStateError: the directory cannot be read.
+            StateStoreError: the store cannot be read.
+        """
+        chosen = tuple(selection)
+        records = self._store.records()
+        around = self._surroundings(rules, records)
+        found = _Findings()
+        key = self._store.fingerprint_key()
+        for raw in self._source.tasks():
+            self._look_at(raw, chosen, records, around, key, found)
+        declared = frozenset(address.id for address in found.tasks.values())  # clashing ones too
+        self._settle_clashes(found, chosen)
+        orphans = _orphans(records, declared, found)
+        found.items += [item for item in orphans if is_chosen(item.task, chosen)]
+        known, seen = len(records), len(found.tasks) + len(found.invalid)
+        remarks: tuple[str, ...] = ()
+        vanished = sum(item.task not in found.tasks for item in orphans)  # a changed address vanished from nowhere
+        if planning.has_vanished(known, vanished, seen):
+            reason = (
+                f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
+                " reconciler forget --vanished, or --force vanished"
+            )
+            found.items = list(planning.freeze(found.items, reason, around))
+            remarks = (f"frozen: {reason}",)
+        revision = f"sha256:{found.revision.hexdigest()[:12]}"
+        plan = planning.assemble(found.items, revision, rules, remarks)
+        sorted_violations = tuple(
+            sorted(found.violations, key=lambda v: (v.file, v.place is not None, v.place, v.pointer))
+        )
+        return Survey(
+            plan, found.work, found.unconfirmed, sorted_violations, found.taken_over, found.refreshed, found.tasks
+        )
+
+    def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, str]:
+        """Record the files of tasks as applied, without calling anything.
+
+        Args:
+            selection: names of tasks or folders; all when empty.
+            reason: for the journal.
+            only_new: leave tasks alone that the store knows already.
+
+        Returns:
+            `{task: why it was not adopted}`, "" for those that were.
+        """
+        chosen = tuple(selection)
+        survey = self.survey(Policy(), chosen)
+        records, key = self._store.records(), self._store.fingerprint_key()
+        outcome = {i.task: i.reason for i in survey.plan.items if i.action is Action.INVALID}
+        for raw in self._source.tasks():
+            task = self._validator.examine(raw).task
+            if task is None or raw.name not in survey.tasks or not is_chosen(raw.name, chosen):
+                continue
+            if only_new and task.address.id in records:
+                continue
+            try:
+                desired = prepare(task, self._catalogue, self._lookup, key)
+            except SecretError as error:
+                outcome[task.name] = str(error)
+                continue
+            self._store.adopt(task.address.id, task.name, desired.snapshot, survey.plan.revision, reason)
+            outcome[task.name] = ""
+        return outcome
+
+    def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
+        first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
+        return Surroundings(
+            now=self._clock.now(),
+            policy=rules,
+            suspensions=self._store.suspensions(),
+            troubles=self._store.target_trouble(),
+            first_run=first_run,
+        )
+
+    def _look_at(
+        self,
+        raw: RawTask,
+        chosen: tuple[str, ...],
+        records: Mapping[str, Record],
+        around: Surroundings,
+        key: bytes,
+        found: _Findings,
+    ) -> None:
+        _count_in(found, raw)
+        examined = self._validator.examine(raw)
+        found.violations += examined.violations
+        if examined.task is None:
+            errors = tuple(v for v in examined.violations if v.severity is Severity.ERROR)
+            found.invalid[raw.name] = errors
+            if is_chosen(raw.name, chosen):
+                found.items.append(planning.invalid(raw.name, errors))
+            return
+        found.tasks[raw.name] = examined.task.address
+        if is_chosen(raw.name, chosen):
+            self._plan(examined.task, records.get(examined.task.address.id), around, key, found)
+
+    def _plan(self, task: Task, record: Record | None, around: Surroundings, key: bytes, found: _Findings) -> None:
+        waiting = planning.reset(task, record)
+        if waiting is not None:
+            found.items.append(waiting)
+        try:
+            desired = prepare(task, self._catalogue, self._lookup, key)
+        except SecretError as error:
+            found.items.append(planning.unresolved(task, record, str(error), around))
+            return
+        base = self._base(desired, record, around)
+        item = planning.plan_task(desired, base, around, self._catalogue, key)
+        found.items.append(item)
+        if item.action.sends or item.action is Action.ADOPT:
+            found.work[item.id] = Work(desired, base)
+        if item.action is Action.NOOP and record is not None:
+            if record.task != task.name:
+                found.taken_over[task.address.id] = task.name
+            if base.applied is not None and _is_outdated(base.applied, desired):
+                found.refreshed[task.address.id] = overlaid(base.applied, desired.snapshot)
+            if record.condition in (Condition.VERIFYING, Condition.UNCONFIRMED):
+                found.unconfirmed[item.id] = Work(desired, base)
+
+    def _base(self, desired: Desired, record: Record | None, around: Surroundings) -> Base:
+        """Contents are read from the store only where digests do not settle the matter."""
+        if record is None:
+            return Base()
+        if planning.is_unchanged(desired, record) and desired.task.name not in around.policy.resend:
+            return Base(record)
+        candidates = self._store.candidates(record.address) if record.open_intents else ()
+        return Base(record, self._store.applied(record.address), candidates)
+
+    def _settle_clashes(self, found: _Findings, chosen: tuple[str, ...]) -> None:
+        """Two tasks with one address are both invalid."""
+        for name, violation in address_clashes(found.tasks.items()).items():
+            found.violations.append(violation)
+            found.invalid[name] = (violation,)
+            del found.tasks[name]
+            if is_chosen(name, chosen):
+                found.items = [item for item in found.items if item.task != name]
+                found.items.append(planning.invalid(name, (violation,)))
+        settled = {item.id for item in found.items}
+        found.work = {number: work for number, work in found.work.items() if number in settled}
+        found.unconfirmed = {number: work for number, work in found.unconfirmed.items() if number in settled}
+        found.taken_over = {a: name for a, name in found.taken_over.items() if name in found.tasks}
+
+
+def _is_outdated(applied: Snapshot, desired: Desired) -> bool:
+    """Whether stored content has fingerprints of another key, or in clear what a newer rule calls a secret."""
+    return (
+        applied.key_id != desired.snapshot.key_id
+        or not desired.snapshot.fingerprints.keys() <= applied.fingerprints.keys()
+    )
+
+
+def _count_in(found: _Findings, raw: RawTask) -> None:
+    """Make the files part of the revision."""
+    for name in sorted(raw.files):
+        head = f"{raw.name}/{name}\0{len(raw.files[name])}\0"
+        found.revision.update(head.encode("utf-8", "surrogateescape"))
+        found.revision.update(raw.files[name])
+
+
+def _orphans(records: Mapping[str, Record], declared: frozenset[str], found: _Findings) -> list[Item]:
+    """Known addresses that no directory declares; a task whose files are wrong still holds its own."""
+    lost = [r for r in records.values() if r.address not in declared and r.task not in found.invalid]
+    return [planning.orphaned(record, moved=record.task in found.tasks) for record in lost]
+
+
+def is_chosen(name: str, chosen: tuple[str, ...]) -> bool:
+    """Whether a task is selected, by its name or by a folder it lies in; everything is when nothing was named."""
+    return not chosen or any(name == one or name.startswith(f"{one.rstrip('/')}/") for one in chosen)

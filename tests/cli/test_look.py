@@ -1,0 +1,279 @@
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from reconciler.simulator.faults import Rule
+from tests.projects import KAFKA, MYSQL, ORACLE
+
+STATUS_KEYS = {"task", "state", "since", "reason", "next", "until", "revision", "ticket", "request_id"}
+HISTORY_KEYS = {"at", "task", "action", "outcome", "revision", "plan", "ticket", "request_id", "kind", "detail"}
+
+
+def states(project):
+    return {row["task"]: row["state"] for row in project.reconciler("status", "--format", "json").json["tasks"]}
+
+
+def apply_change(project, **changes):
+    project.adopted().edit(KAFKA, "sink", workerNum="13")
+    return project.reconciler("apply", "--yes", *(word for pair in changes.items() for word in pair))
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_run_there_is_no_store_and_status_makes_none(project):
+    ended = project.reconciler("status")
+    assert (ended.code, ended.err) == (0, "")
+    assert not project.database.exists()
+
+
+def test_the_table_has_a_line_for_each_task(project):
+    project.adopted().break_(ORACLE)
+    lines = project.reconciler("status").out.splitlines()
+    assert lines[0].split() == ["task", "state", "since", "why", "next"]
+    assert [line.split()[:2] for line in lines[1:]] == [[MYSQL, "synced"], [KAFKA, "synced"], [ORACLE, "invalid"]]
+
+
+def test_long_reasons_are_not_broken_where_there_is_no_terminal(project):
+    assert all("reconciler adopt" in line for line in project.reconciler("status").out.splitlines()[1:])
+
+
+def test_a_row_says_everything(project):
+    assert apply_change(project).code == 0
+    (row,) = project.reconciler("status", KAFKA, "--format", "json").json["tasks"]
+    assert set(row) == STATUS_KEYS
+    assert (row["state"], row["ticket"]) == ("synced", project.updates[-1].ticket)
+    assert row["request_id"] == project.updates[-1].request_id
+    assert row["revision"].startswith("sha256:")
+
+
+def test_only_named_tasks_are_shown(project):
+    found = project.reconciler("status", KAFKA, "--format", "json").json
+    assert [row["task"] for row in found["tasks"]] == [KAFKA]
+
+
+def test_the_holder_of_the_lock_is_named(project):
+    from reconciler import wiring
+    from reconciler.config import load
+
+    project.adopted()
+    store = wiring.open_store(load(project.root / "reconciler.toml"), read_only=False)
+    with store.writer_lock(1, "apply"):
+        ended, found = project.reconciler("status"), project.reconciler("status", "--format", "json").json
+    store.close()
+    assert "writer lock: held by apply (process " in ended.err
+    assert found["lock"].startswith("apply (process ")
+    assert project.reconciler("status", "--format", "json").json["lock"] is None
+
+
+def test_a_target_in_trouble_is_named(project):
+    project.adopted().edit(KAFKA, "sink", workerNum="13")
+    project.simulator.set_switches(unsupported=("UpdateIncrSync",))
+    assert project.reconciler("apply", "--yes").code in (1, 3)
+    ended = project.reconciler("status")
+    assert "target default: capability-missing: " in ended.err
+    (target,) = project.reconciler("status", "--format", "json").json["targets"]
+    assert (target["target"], target["kind"]) == ("default", "capability-missing")
+
+
+def test_a_frozen_fleet_is_told_on_standard_error(project):
+    project.adopted()
+    shutil.rmtree(project.desired)
+    project.desired.mkdir()
+    assert project.reconciler("status").err.startswith("frozen: 3 of 3 known tasks are gone")
+
+
+def test_reading_commands_are_0_whatever_they_find(project):
+    project.adopted().break_(ORACLE)
+    for arguments in (["status"], ["explain", ORACLE], ["history", ORACLE]):
+        assert project.reconciler(*arguments).code == 0
+
+
+# --- every state, and what explain says of it ------------------------------------------------------------------------
+
+
+def synced(project):
+    apply_change(project)
+
+
+def adopted(project):
+    project.adopted()
+
+
+def out_of_sync(project):
+    project.adopted().edit(KAFKA, "sink", workerNum="13")
+
+
+def new(_project):
+    pass
+
+
+def suspended(project):
+    project.reconciler("suspend", KAFKA, "--reason", "index rebuild", "--until", "2h")
+
+
+def invalid(project):
+    project.break_(KAFKA)
+
+
+def orphaned(project):
+    project.adopted()
+    shutil.rmtree(project.desired / KAFKA)
+
+
+def failed(project):
+    project.simulator.add_fault(Rule("param_error", action="UpdateIncrSync"))
+    assert apply_change(project).code == 1
+
+
+def broke(project):
+    project.simulator.add_fault(Rule("exception", action="UpdateIncrSync"))
+    assert apply_change(project).code == 1
+
+
+def unconfirmed(project):
+    project.configure(verify_s=0.3)
+    project.simulator.add_fault(Rule("ticket_stuck", action="UpdateIncrSync"))
+    assert apply_change(project).code == 0
+
+
+def unresolved(project):
+    project.edit(KAFKA, "sink", password="${env:NOWHERE}")
+
+
+EXPLAINED = [
+    (synced, "synced", "no difference (ticket ", None),
+    (adopted, "synced", "no difference.", None),
+    (out_of_sync, "out-of-sync", "1 key set, 0 keys removed", f"reconciler apply {KAFKA}"),
+    (
+        new,
+        "blocked",
+        "new_tasks: first sight of this task",
+        f"reconciler adopt {KAFKA}, or apply --force new_tasks --reason TEXT",
+    ),
+    (
+        suspended,
+        "suspended",
+        "suspended (command): index rebuild",
+        f"reconciler resume {KAFKA}",
+    ),
+    (invalid, "invalid", "sink.json: ", "reconciler validate"),
+    (orphaned, "orphaned", "its directory is gone", f"restore the directory, or reconciler forget {KAFKA}"),
+    (failed, "failed", "the last attempt failed: ", f"mend the files, or reconciler retry {KAFKA}"),
+    (broke, "failed", "EXCEPTION", f"mend the files, or reconciler retry {KAFKA}"),
+    (unconfirmed, "unconfirmed", "not seen healthy within 0.3 s", "look at the ticket in the console"),
+    (
+        unresolved,
+        "blocked",
+        "secret: ${env:NOWHERE}: the environment has no variable NOWHERE",
+        "make the reference resolvable",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "state", "why", "step"), EXPLAINED, ids=[row[0].__name__ for row in EXPLAINED])
+def test_explain_says_state_reason_and_next_step(project, make, state, why, step):
+    make(project)
+    ended = project.reconciler("explain", KAFKA)
+    assert ended.code == 0
+    assert ended.out.startswith(f"{KAFKA} is {state}")
+    assert why in ended.out
+    assert ("Next: " in ended.out) == (step is not None)
+    assert (step or "") in ended.out
+    assert states(project)[KAFKA] == state
+
+
+def test_explain_says_until_when(project):
+    suspended(project)
+    (row,) = project.reconciler("explain", KAFKA, "--format", "json").json["tasks"]
+    assert set(row) == STATUS_KEYS | {"text"}
+    assert f", until {row['until'][:19]}" in row["text"]
+    assert row["text"] in project.reconciler("explain", KAFKA).out
+
+
+def test_explain_of_a_folder_explains_the_tasks_in_it(project):
+    (project.desired / "shop").mkdir()
+    for task in (KAFKA, MYSQL):
+        (project.desired / task).rename(project.desired / "shop" / task)
+    lines = project.reconciler("explain", "shop").out.splitlines()
+    assert [line.split(" is ")[0] for line in lines] == [f"shop/{MYSQL}", f"shop/{KAFKA}"]
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+
+def rows(project, *arguments):
+    return project.reconciler("history", *arguments, "--format", "json").json["entries"]
+
+
+def test_without_a_store_history_is_empty(project):
+    assert rows(project) == []
+
+
+def test_a_row_has_the_columns_of_the_contract(project):
+    assert apply_change(project).code == 0
+    found = rows(project, KAFKA)
+    assert all(set(row) == HISTORY_KEYS for row in found)
+    health, outcome, intent, adoption = found
+    call = project.updates[-1]
+    assert (adoption["action"], intent["action"], outcome["action"], health["outcome"]) == (
+        "adopt",
+        "update",
+        "update",
+        "synced",
+    )
+    assert (outcome["ticket"], outcome["request_id"]) == (call.ticket, call.request_id)
+    assert intent["plan"] == outcome["plan"]
+    assert len(intent["plan"]) == 64
+    assert intent["revision"].startswith("sha256:")
+    assert [row["at"] for row in found] == sorted((row["at"] for row in found), reverse=True)
+
+
+def test_the_table_says_what_when_and_why(project):
+    project.reconciler("adopt", KAFKA, "--reason", "moved by hand")
+    lines = project.reconciler("history").out.splitlines()
+    assert lines[0].split() == ["at", "task", "what", "action", "outcome", "ticket", "detail"]
+    assert KAFKA in lines[1]
+    assert "reason: moved by hand" in lines[1]
+
+
+def test_history_of_one_task_and_of_so_many_rows(project):
+    project.adopted()
+    assert [row["task"] for row in rows(project, MYSQL)] == [MYSQL]
+    assert len(rows(project, "--limit", "2")) == 2
+
+
+def test_a_forgotten_task_keeps_its_history(project):
+    orphaned(project)
+    assert project.reconciler("forget", KAFKA).code == 0
+    assert [row["kind"] for row in rows(project, KAFKA)] == ["forget", "adopt"]
+
+
+def test_an_intact_journal_is_said_to_be_intact(project):
+    project.adopted()
+    ended = project.reconciler("history", "--verify", "--format", "json")
+    assert (ended.code, ended.err) == (0, "journal intact: 3 rows\n")
+    assert len(ended.json["entries"]) == 3
+
+
+TAMPERED = {
+    "changed": "UPDATE journal SET outcome = 'failed' WHERE sequence = 2",
+    "removed": "DELETE FROM journal WHERE sequence = 2",
+    "removed from the end": "DELETE FROM journal WHERE sequence = 3",
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_journal_that_somebody_edited_is_1(project, how):
+    project.adopted()
+    with sqlite3.connect(project.database) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        assert database.execute(TAMPERED[how]).rowcount == 1
+    database.close()
+    ended = project.reconciler("history", "--verify", "--format", "json")
+    assert ended.code == 1
+    assert "is not what was written" in ended.err
+    assert json.loads(ended.out)["error"]["kind"] == "StateStoreError"

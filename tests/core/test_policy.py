@@ -1,0 +1,206 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.core import policy
+from reconciler.core.policy import Case, Mode, NewTasks, Policy, forced, hold, suspended
+from reconciler.model import Action, Change, ChangeKind, Condition, Danger, DangerLevel, Suspension
+from tests.core.builders import APPLY, NOW, around, ready, record_of, task
+
+WHY = Danger(DangerLevel.CONFIRM, "why")
+LATER, EARLIER = NOW + timedelta(hours=1), NOW - timedelta(hours=1)
+TROUBLE = {"default": ("capability-missing", "no such action")}
+
+
+def change(path="/sink/jdbcUrl", new="b", danger=None, *, stays=False):
+    _, section, *rest = path.split("/")
+    kind = ChangeKind.REMOVED if new is None else ChangeKind.SET
+    return Change(section, "/" + "/".join(rest), kind, "a", new, danger=danger, left_in_place=stays)
+
+
+def case(
+    *changes, rules=APPLY, intended=Action.UPDATE, new=False, lacking=(), record=None, surroundings=None, **members
+):
+    desired = ready(task(**members))
+    known = None if new else replace(record_of(desired), **(record or {}))
+    return Case(desired, known, intended, changes, lacking, around(rules, **(surroundings or {})))
+
+
+def attempted(condition, attempts=0, *, allow_delete=False):
+    digest = ready().request_digest(allow_delete=allow_delete)
+    return {"condition": condition, "attempted": digest, "attempts": attempts, "reason": "because"}
+
+
+HOLDING = [
+    pytest.param("suspend in task.json", case(suspend=Suspension("maintenance", None)), id="suspend"),
+    pytest.param("mode", case(rules=Policy(mode=Mode.OBSERVE)), id="observe"),
+    pytest.param("target", case(rules=replace(APPLY, targets={"b": "CE", "a": "EE"})), id="unknown target"),
+    pytest.param("target", case(rules=replace(APPLY, targets={})), id="no targets"),
+    pytest.param("first_run", case(new=True, surroundings={"first_run": True}), id="first run"),
+    pytest.param("new_tasks", case(new=True, rules=Policy(new_tasks=NewTasks.HOLD)), id="new"),
+    pytest.param("capability", case(surroundings={"troubles": TROUBLE}), id="capability"),
+    pytest.param("failed", case(record=attempted(Condition.FAILED)), id="failed"),
+    pytest.param("failed", case(record=attempted(Condition.FAILED, allow_delete=True)), id="failed deletion"),
+    pytest.param("failed", case(record={"condition": Condition.FAILED, "key_id": "other"}), id="failed, key lost"),
+    pytest.param("unknown", case(record=attempted(Condition.UNKNOWN, 3)), id="unknown"),
+    pytest.param("unknown", case(record={"attempts": 3, "key_id": "other"}), id="unknown, key lost"),
+    pytest.param("protect", case(change(), protect=("/sink/jdbcUrl",)), id="protected"),
+    pytest.param("protect", case(change("/sink/a"), protect=("/sink/a/b",)), id="protected inside"),
+    pytest.param("protect", case(change("/sink/a/b", None), protect=("/sink/*",)), id="protected above"),
+    pytest.param("danger", case(change(danger=WHY)), id="confirm"),
+    pytest.param("danger", case(change(danger=Danger(DangerLevel.FORBID, "why"))), id="forbid"),
+    pytest.param("danger", case(change(), change("/sink/a", danger=WHY)), id="second change"),
+    pytest.param("danger", case(change("/sink/a", danger=WHY), allow=("/sink/a/b",)), id="allowed inside only"),
+    pytest.param("incomplete", case(intended=Action.UPDATE_DELETE, lacking=("/sink/jar",)), id="incomplete"),
+]
+FREE = [
+    pytest.param(case(), id="nothing holds"),
+    pytest.param(case(suspend=Suspension("over", EARLIER)), id="suspension expired"),
+    pytest.param(case(rules=replace(APPLY, targets={"default": "CE"})), id="known target"),
+    pytest.param(case(new=True), id="new, apply"),
+    pytest.param(case(rules=Policy(new_tasks=NewTasks.HOLD)), id="known, hold"),
+    pytest.param(case(surroundings={"first_run": True}), id="first run, but known"),
+    pytest.param(case(record={"digest": None, "open_intents": 1}, rules=Policy()), id="perhaps sent is not new"),
+    pytest.param(case(surroundings={"troubles": {"other": TROUBLE["default"]}}), id="another target's trouble"),
+    pytest.param(case(surroundings={"troubles": {"default": ("misconfigured", "x")}}), id="trouble that is probed"),
+    pytest.param(case(record={"condition": Condition.FAILED, "attempted": "other"}), id="other content failed"),
+    pytest.param(case(record=attempted(Condition.RETRYING)), id="retrying"),
+    pytest.param(case(record=attempted(Condition.UNKNOWN, 2)), id="two unknown attempts"),
+    pytest.param(case(record={"attempts": 3, "attempted": "other"}), id="other content unknown"),
+    pytest.param(case(change(), protect=("/sink/other", "/source")), id="other keys protected"),
+    pytest.param(case(change(stays=True, danger=WHY), protect=("/sink",)), id="left in place"),
+    pytest.param(case(change(), new=True, protect=("/sink",)), id="protected, but new"),
+    pytest.param(case(change(danger=WHY), new=True), id="dangerous, but new"),
+    pytest.param(case(change(danger=Danger(DangerLevel.WARN, "why"))), id="warning"),
+    pytest.param(case(change(danger=WHY), allow=("/sink/jdbcUrl",)), id="allowed"),
+    pytest.param(case(change(danger=WHY), allow=("/*/jdbcUrl",)), id="allowed by a pattern"),
+    pytest.param(case(lacking=("/sink/jar",)), id="incomplete update"),
+    pytest.param(case(intended=Action.UPDATE_DELETE), id="complete deletion"),
+]
+
+
+@pytest.mark.parametrize(("rail", "held"), HOLDING)
+def test_rail_holds(rail, held):
+    assert hold(held).rail == rail
+
+
+@pytest.mark.parametrize("free", FREE)
+def test_rail_does_not_hold(free):
+    assert hold(free) is None
+
+
+@pytest.mark.parametrize(("rail", "held"), HOLDING)
+def test_only_rails_that_can_be_forced_are_lifted(rail, held):
+    lifted = replace(held.around.policy, forced=frozenset((rail,)))
+    pushed = replace(held, around=replace(held.around, policy=lifted))
+    if rail in policy.FORCIBLE:
+        assert (hold(pushed), forced(pushed)) == (None, (rail,))
+    else:
+        assert (hold(pushed).rail, forced(pushed)) == (rail, ())
+
+
+def test_rail_that_holds_nothing_is_not_recorded_as_forced():
+    assert forced(case(rules=replace(APPLY, forced=frozenset(policy.FORCIBLE)))) == ()
+
+
+def test_forcing_first_sight_is_recorded_though_the_rule_is_to_adopt():
+    rules = Policy(new_tasks=NewTasks.ADOPT, forced=frozenset(("new_tasks",)))
+    assert forced(case(new=True, rules=rules)) == ("new_tasks",)
+
+
+def test_first_rail_in_order_is_the_one_that_is_told():
+    held = case(
+        change(danger=WHY),
+        rules=Policy(mode=Mode.OBSERVE, targets={}),
+        intended=Action.UPDATE_DELETE,
+        lacking=("/sink/jar",),
+        record=attempted(Condition.FAILED, 3),
+        surroundings={"troubles": TROUBLE},
+        protect=("/sink",),
+        suspend=Suspension("x", None),
+    )
+    rails = [found.rail for gate in policy.GATES if (found := gate(held))]
+    assert rails == [
+        "suspend in task.json",
+        "mode",
+        "target",
+        "capability",
+        "failed",
+        "unknown",
+        "protect",
+        "danger",
+        "incomplete",
+    ]
+    assert hold(held).rail == "suspend in task.json"
+
+
+def test_forced_rail_gives_way_to_the_next_one():
+    rules = Policy(new_tasks=NewTasks.HOLD, forced=frozenset(("new_tasks",)))
+    assert hold(case(new=True, rules=rules, surroundings={"troubles": TROUBLE})).rail == "capability"
+
+
+@pytest.mark.parametrize(
+    ("rail", "words"),
+    [
+        pytest.param("protect", "/sink/jdbcUrl is protected in task.json and would be changed", id="protect"),
+        pytest.param("danger", 'add "/sink/jdbcUrl" to allow in task.json', id="danger"),
+    ],
+)
+def test_reason_names_the_key(rail, words):
+    held = case(change(danger=WHY), protect=("/sink",) if rail == "protect" else ())
+    assert words in hold(held).reason
+
+
+def test_reason_says_removed_of_a_removal():
+    assert "/sink/a would be removed: why" in hold(case(change("/sink/a", None, WHY))).reason
+
+
+def test_reason_of_an_incomplete_payload_lists_what_is_missing():
+    held = case(intended=Action.UPDATE_DELETE, lacking=("/sink/jar", "/source/clients"))
+    assert hold(held).reason.endswith("missing: /sink/jar, /source/clients")
+
+
+def test_reason_of_a_failure_is_the_recorded_one():
+    assert "because" in hold(case(record=attempted(Condition.FAILED))).reason
+    assert "sent 3 times" in hold(case(record=attempted(Condition.UNKNOWN, 3))).reason
+
+
+def test_reason_of_an_unknown_target_lists_the_known_ones():
+    reasons = [hold(case(rules=replace(APPLY, targets=targets))).reason for targets in ({"b": "CE", "a": "EE"}, {})]
+    assert [reason.rpartition(": ")[2] for reason in reasons] == ["a, b", "none"]
+
+
+# --- suspension ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("declared", "commands", "where"),
+    [
+        pytest.param(Suspension("r", None), {}, "task.json", id="declared"),
+        pytest.param(None, {"a": Suspension("r", None)}, "command", id="by command"),
+        pytest.param(None, {"*": Suspension("r", None)}, "command, all tasks", id="all by command"),
+        pytest.param(Suspension("old", EARLIER), {"a": Suspension("r", LATER)}, "command", id="declared one expired"),
+    ],
+)
+def test_suspension_says_where_it_comes_from(declared, commands, where):
+    held = suspended("a", declared, around(suspensions=commands))
+    assert (held.reason, held.action) == (f"suspended ({where}): r", Action.SUSPENDED)
+
+
+@pytest.mark.parametrize(
+    ("until", "holds"),
+    [
+        pytest.param(None, True, id="no end"),
+        pytest.param(LATER, True, id="ends later"),
+        pytest.param(NOW, False, id="ends now"),
+        pytest.param(EARLIER, False, id="ended"),
+    ],
+)
+def test_suspension_holds_until_it_ends(until, holds):
+    held = suspended("a", Suspension("r", until), around())
+    assert (held is not None, held and held.until) == (holds, until if holds else None)
+
+
+def test_suspension_of_another_task_does_not_hold():
+    assert suspended("a", None, around(suspensions={"b": Suspension("r", None)})) is None

@@ -1,0 +1,56 @@
+"""Real processes: the command line as it is started, and the simulator behind it."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from reconciler.simulator.server import serve
+from reconciler.simulator.simulator import Simulator
+from tests.projects import ACCOUNT, Project, command, environment, lay_out, run_process, sampled
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Simulator, str]]:
+    simulator = sampled(Simulator(ACCOUNT, speed=100))
+    with serve(simulator) as url:
+        yield simulator, url
+
+
+@pytest.fixture
+def project(tmp_path: Path, served: tuple[Simulator, str]) -> Project:
+    """The three samples, unknown to the store, and commands run in processes."""
+    simulator, url = served
+    simulator.reset()
+    made = Project(
+        lay_out(tmp_path), url, simulator, lambda *arguments, **more: run_process(tmp_path, *arguments, **more)
+    )
+    made.configure()
+    return made
+
+
+@pytest.fixture
+def start() -> Iterator:
+    """Start programs; those still alive in the end are asked to end, then killed."""
+    with ExitStack() as stack:
+
+        def started(*arguments, cwd, program=command, **popen) -> "subprocess.Popen[str]":
+            options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | popen
+            process = subprocess.Popen(program(*arguments), cwd=cwd, env=environment(), text=True, **options)
+            stack.enter_context(process)
+            stack.callback(end, process)
+            return process
+
+        yield started
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()

@@ -1,0 +1,37 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.findings import RULES
+from reconciler.core.policy import FORCIBLE
+from reconciler.core.status import State
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def test_every_rule_of_validation_is_documented():
+    documented = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", (ROOT / "docs/rules.md").read_text(), re.MULTILINE)
+    assert dict(documented) == {name: rule.reason for name, rule in RULES.items()}
+
+
+def test_every_state_and_forcible_rail_is_documented():
+    text = (ROOT / "docs/operations.md").read_text()
+    assert [name for name in (*FORCIBLE, *(state.value for state in State)) if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_somewhere(page):
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_open_points_name_places_that_exist():
+    text = (ROOT / "docs/open-points.md").read_text()
+    modules = re.findall(r"`((?:core|target)/\w+\.py|attempt\.py)(?:: (\w+))?`", text)
+    missing = [
+        (module, function) for module, function in modules if function not in (ROOT / "reconciler" / module).read_text()
+    ]
+    assert modules
+    assert missing == []
