@@ -210,8 +210,9 @@ class _Request:
             print_json(self._report(survey, results))
         else:
             for result in results:
-                if result.status is Status.PENDING:  # what was never tried was never reported
-                    self._progress(result.task, f"{result.status.value}: {result.message}")
+                text = f"{result.status.value}: {result.message}"
+                if result.status is Status.PENDING and (result.task, text) not in self._said:
+                    self._progress(result.task, text)  # what was never tried was never reported
             counts = _counts(survey, results)
             click.echo(
                 "Done: " + (", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing to do") + "."
@@ -219,8 +220,6 @@ class _Request:
         return _exit_code(survey, results)
 
     def _progress(self, task: str, text: str) -> None:
-        if (task, text) in self._said:
-            return
         self._said.add((task, text))
         with suppress(OSError):  # a terminal that is gone must not come between a call and its record
             warn(f"{task}: {text}")

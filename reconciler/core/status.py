@@ -116,7 +116,7 @@ _STATE_STEPS = {
     State.OUT_OF_SYNC: "reconciler apply {task}",
     State.APPLYING: "wait",
     State.VERIFYING: "wait, or look at the ticket in the console",
-    State.UNCONFIRMED: "look at the ticket in the console",
+    State.UNCONFIRMED: "look at the ticket in the console; the next reconciler apply looks again",
     State.FAILED: "mend the files, or reconciler retry {task}",
     State.BLOCKED: "",
     State.SUSPENDED: "",

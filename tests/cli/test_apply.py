@@ -212,8 +212,16 @@ def test_a_missing_password_of_a_target_is_1_and_spoils_no_other_target(known):
     known.edit(ORACLE, "sink", workerNum="17")
     ended = known.reconciler("apply", "--yes")
     assert (ended.code, ended.out.splitlines()[-1]) == (1, "Done: 1 applied, 1 pending, 1 unchanged, 1 orphaned.")
-    assert f"{ORACLE}: pending: not sent: " in ended.err
+    assert ended.err.count(f"{ORACLE}: pending: not sent: ") == 1
     assert "targets.other.password: ${env:NOWHERE}: the environment has no variable NOWHERE" in ended.err
+
+
+def test_when_a_target_refuses_its_account_each_task_says_once_that_it_was_not_sent(known):
+    known.edit(ORACLE, "sink", workerNum="17")
+    unauthorized(known)
+    ended = known.reconciler("apply", "--yes")
+    lines = [line for line in ended.err.splitlines() if ": pending: " in line]
+    assert (ended.code, sorted(line.split(":")[0] for line in lines)) == (1, [KAFKA, ORACLE])
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
