@@ -17,7 +17,7 @@ from reconciler.errors import (
     TargetMisconfiguredError,
     TemporaryTargetError,
 )
-from reconciler.model import Action, Item
+from reconciler.model import Action, Condition, Item
 from reconciler.ports import Target
 from reconciler.reconcile import Survey
 
@@ -89,7 +89,8 @@ class TargetRun:
         self._name = name
         self._survey = survey
         self._tools = tools
-        self._queue = [(0.0, number, job) for number, job in enumerate(jobs)]  # (due, order, job): a heap
+        self._jobs = tuple(jobs)
+        self._queue = [(0.0, number, job) for number, job in enumerate(self._jobs)]  # (due, order, job): a heap
         self._order = len(self._queue)
         self._parked: dict[str, list[tuple[float, int, Job]]] = {}  # due, but their lane is busy
         self._busy: set[str] = set()
@@ -97,7 +98,7 @@ class TargetRun:
         self._changed = threading.Condition()
         self._retry_until: float | None = None
         self._given_up = ""  # why no further job is tried
-        self._hide = frozenset(value for _, _, job in self._queue for value in job.work.desired.secret_values)
+        self._hide = frozenset(value for job in self._jobs for value in job.work.desired.secret_values)
         self._named = frozenset(a.key for a in survey.tasks.values() if a.target == name and a.key)
 
     def finish(self) -> dict[str, Result]:
@@ -112,7 +113,17 @@ class TargetRun:
         parked = (entry for entries in self._parked.values() for entry in entries)
         for _, _, job in (*self._queue, *parked):
             self._results[job.item.id] = job.unsent(Status.PENDING, f"not sent: {self._given_up}")
+        for job in self._jobs:
+            self._remember(job, self._results[job.item.id])
         return self._results
+
+    def _remember(self, job: Job, result: Result) -> None:
+        """Leave a trace of what never got as far as an intent: who looks at the state later asks why."""
+        if result.status is Status.PENDING and not job.sent:
+            self._tools.store.note("pending", job.item.task, {"message": result.message})
+            record = self._tools.store.record(job.item.address)
+            if record is not None and record.condition in (Condition.SYNCED, Condition.NOT_VERIFIED):
+                self._tools.store.set_condition(job.item.address, Condition.RETRYING, result.message)
 
     def _work_together(self) -> None:
         workers = min(len(self._queue), self._tools.max_concurrent.get(self._name, 1))

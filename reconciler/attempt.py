@@ -202,7 +202,7 @@ class Attempt:
         around = Surroundings(now=self._tools.clock.now(), suspensions=self._store.suspensions())
         held = policy.suspended(task.name, task.suspend, around)
         if held is not None:
-            raise _HeldError(held.reason)
+            raise _HeldError(f"suspended meanwhile: {held.reason}")
         record = self._store.record(item.address)
         serial = record.serial if record else 0
         if serial != item.serial + self._job.sent:

@@ -308,7 +308,7 @@ class JournalEntry:
 
     sequence: int
     at: datetime
-    kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "force"
+    kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending"
     task: str
     address: str
     action: str
@@ -411,7 +411,8 @@ class Plan:
     id: str
     revision: str
     items: tuple[Item, ...]
-    remarks: tuple[str, ...] = ()  # about the whole: a frozen set, a lost fingerprint key
+    remarks: tuple[str, ...] = ()  # about the whole: why it is frozen
+    frozen: bool = False  # so many known tasks are gone that nothing is done
 
     @property
     def to_send(self) -> tuple[Item, ...]:

@@ -1,7 +1,7 @@
 """One look at everything: read, validate, compare, plan. Calls nothing; `apply` carries the result out."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core import plan as planning
@@ -115,17 +115,16 @@ class Reconciler:
         orphans = _orphans(records, declared, found)
         found.items += [item for item in orphans if is_chosen(item.task, chosen)]
         known, seen = len(records), len(found.tasks) + len(found.invalid)
-        remarks: tuple[str, ...] = ()
+        frozen = ""
         vanished = sum(item.task not in found.tasks for item in orphans)  # a changed address vanished from nowhere
         if planning.has_vanished(known, vanished, seen):
-            reason = (
+            frozen = (
                 f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
                 " reconciler forget --vanished, or --force vanished"
             )
-            found.items = list(planning.freeze(found.items, reason, around))
-            remarks = (f"frozen: {reason}",)
+            found.items = list(planning.freeze(found.items, frozen, around))
         revision = f"sha256:{found.revision.hexdigest()[:12]}"
-        plan = planning.assemble(found.items, revision, rules, remarks)
+        plan = planning.assemble(found.items, revision, rules, frozen)
         sorted_violations = tuple(
             sorted(found.violations, key=lambda v: (v.file, v.place is not None, v.place, v.pointer))
         )
@@ -258,9 +257,17 @@ def _count_in(found: _Findings, raw: RawTask) -> None:
 
 
 def _orphans(records: Mapping[str, Record], declared: frozenset[str], found: _Findings) -> list[Item]:
-    """Known addresses that no directory declares; a task whose files are wrong still holds its own."""
-    lost = [r for r in records.values() if r.address not in declared and r.task not in found.invalid]
+    """Known addresses that no directory declares.
+
+    A task whose files are wrong still holds its own; below a folder that cannot be read nothing is known to be gone.
+    """
+    lost = [r for r in records.values() if r.address not in declared and not _is_unreadable(r.task, found.invalid)]
     return [planning.orphaned(record, moved=record.task in found.tasks) for record in lost]
+
+
+def _is_unreadable(task: str, invalid: Container[str]) -> bool:
+    parts = task.split("/")
+    return any("/".join(parts[:length]) in invalid for length in range(1, len(parts) + 1))
 
 
 def is_chosen(name: str, chosen: tuple[str, ...]) -> bool:

@@ -122,7 +122,12 @@ def _look() -> tuple[tuple[str, int, int], ...]:
 def _apply(environment: dict[str, str]) -> None:
     print("\n$ reconciler --config .run/reconciler.toml apply --yes", flush=True)
     arguments = ["--config", ".run/reconciler.toml", "apply", "--yes"]
-    subprocess.run([*RECONCILER, *arguments], cwd=RUN.parent, env=environment, check=False, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([*RECONCILER, *arguments], cwd=RUN.parent, env=environment, stdin=subprocess.DEVNULL)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # Ctrl-C reached it too: it ends the call in flight and writes down how
+        raise
 
 
 if __name__ == "__main__":

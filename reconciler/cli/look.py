@@ -132,6 +132,8 @@ def history(session: Session, task: str | None, limit: int, verify: bool, format
         if verify:
             warn(f"journal intact: {store.verify_journal()} rows")
         entries = store.history(task, limit)
+        if task is not None and not entries:
+            warn(f'nothing was recorded of a task named "{task}"')
     finally:
         store.close()
     if format_ == "json":
@@ -163,7 +165,7 @@ def _detail(entry: "JournalEntry") -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return at.astimezone().isoformat(sep=" ", timespec="seconds") if at else ""
+    return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z") if at else ""
 
 
 def _table(session: Session, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -346,12 +346,14 @@ def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - on
     return replace(item, action=Action.BLOCKED, rail="vanished", reason=reason)
 
 
-def assemble(items: Iterable[Item], revision: str, rules: Policy, remarks: tuple[str, ...] = ()) -> Plan:
-    """Order the items and name the whole."""
+def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = "") -> Plan:
+    """Order the items and name the whole; *frozen* says why nothing is done, when that is so."""
     ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
     ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
     material = [ids, rules.mode.value, rules.new_tasks.value]
-    return Plan(canonical.digest(material), revision, ordered, remarks)
+    remarks = (f"frozen: {frozen}",) if frozen else ()
+    is_frozen = bool(frozen) and "vanished" not in rules.forced
+    return Plan(canonical.digest(material), revision, ordered, remarks, is_frozen)
 
 
 def summary(plan: Plan) -> Mapping[str, int]:
@@ -369,6 +371,6 @@ def exit_code(plan: Plan) -> int:
     """
     if any(item.action is Action.INVALID or item.rail == "failed" for item in plan.items):
         return 1
-    if any(item.action is Action.BLOCKED for item in plan.items):
+    if plan.frozen or any(item.action is Action.BLOCKED for item in plan.items):
         return 3
     return 2 if plan.to_send else 0

@@ -114,13 +114,13 @@ def forced(case: Case) -> tuple[str, ...]:
 
 def suspended(name: str, declared: Suspension | None, around: Surroundings) -> Hold | None:
     """A suspension in `task.json` or by command that has not expired."""
-    for rail, where, suspension in (
-        ("suspend in task.json", "task.json", declared),
-        ("suspend", "command", around.suspensions.get(name)),
-        ("suspend --all", "command, all tasks", around.suspensions.get(ALL_TASKS)),
+    for rail, suspension in (
+        ("suspend in task.json", declared),
+        ("suspend", around.suspensions.get(name)),
+        ("suspend --all", around.suspensions.get(ALL_TASKS)),
     ):
         if suspension is not None and (suspension.until is None or suspension.until > around.now):
-            return Hold(rail, f"suspended ({where}): {suspension.reason}", suspension.until, Action.SUSPENDED)
+            return Hold(rail, suspension.reason, suspension.until, Action.SUSPENDED)
     return None
 
 

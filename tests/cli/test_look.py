@@ -156,7 +156,7 @@ EXPLAINED = [
     (
         suspended,
         "suspended",
-        "suspended (command): index rebuild",
+        "suspend: index rebuild",
         f"reconciler resume {KAFKA}",
     ),
     (invalid, "invalid", "sink.json: ", "reconciler validate"),

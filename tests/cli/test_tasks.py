@@ -141,7 +141,7 @@ def test_retry_of_a_task_that_was_never_sent_clears_nothing(project):
 def test_a_suspended_task_is_not_called_until_it_is_resumed(project):
     project.adopted().edit(KAFKA, "sink", workerNum="13")
     assert project.reconciler("suspend", KAFKA, "--reason", "index rebuild").out == f"{KAFKA}: suspended\n"
-    assert plan(project)[KAFKA]["reason"] == "suspended (command): index rebuild"
+    assert plan(project)[KAFKA]["reason"] == "index rebuild"
     assert project.reconciler("apply", "--yes").code == 0
     assert project.updates == ()
     assert project.reconciler("resume", KAFKA).out == f"{KAFKA}: resumed\n"

@@ -168,9 +168,9 @@ def carried_out(item: Item, desired: Desired, base: Base) -> Base:
     return Base(record_of(desired, snapshot, serial=serial), snapshot)
 
 
-def plan_of(*items: Item, remarks: tuple[str, ...] = (), policy: Policy = APPLY) -> Plan:
+def plan_of(*items: Item, frozen: str = "", policy: Policy = APPLY) -> Plan:
     """A plan of these items."""
-    return assemble(items, "sha256:0123456789ab", policy, remarks)
+    return assemble(items, "sha256:0123456789ab", policy, frozen)
 
 
 def sample_items() -> list[Item]:

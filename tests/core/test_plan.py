@@ -681,3 +681,13 @@ def test_only_items_that_call_are_to_send():
 def test_list_of_clients_is_told_by_its_parts():
     found = planned(whole(source={"clients": [CLIENT, CLIENT | {"clientId": "c2"}]}), applied())
     assert [(part.kind, part.subject) for part in found.changes[0].parts] == [("added", "/1")]
+
+
+def test_frozen_plan_without_anything_to_do_is_3_too():
+    assert exit_code(plan_of(frozen="3 of 3 known tasks are gone")) == 3
+
+
+def test_forced_freeze_is_none():
+    forced = replace(APPLY, forced=frozenset({"vanished"}))
+    found = plan_of(frozen="3 of 3 known tasks are gone", policy=forced)
+    assert (found.frozen, exit_code(found)) == (False, 0)

@@ -175,17 +175,17 @@ def test_reason_of_an_unknown_target_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("declared", "commands", "where"),
+    ("declared", "commands", "rail"),
     [
-        pytest.param(Suspension("r", None), {}, "task.json", id="declared"),
-        pytest.param(None, {"a": Suspension("r", None)}, "command", id="by command"),
-        pytest.param(None, {"*": Suspension("r", None)}, "command, all tasks", id="all by command"),
-        pytest.param(Suspension("old", EARLIER), {"a": Suspension("r", LATER)}, "command", id="declared one expired"),
+        pytest.param(Suspension("r", None), {}, "suspend in task.json", id="declared"),
+        pytest.param(None, {"a": Suspension("r", None)}, "suspend", id="by command"),
+        pytest.param(None, {"*": Suspension("r", None)}, "suspend --all", id="all by command"),
+        pytest.param(Suspension("old", EARLIER), {"a": Suspension("r", LATER)}, "suspend", id="declared one expired"),
     ],
 )
-def test_suspension_says_where_it_comes_from(declared, commands, where):
+def test_suspension_says_where_it_comes_from(declared, commands, rail):
     held = suspended("a", declared, around(suspensions=commands))
-    assert (held.reason, held.action) == (f"suspended ({where}): r", Action.SUSPENDED)
+    assert (held.rail, held.reason, held.action) == (rail, "r", Action.SUSPENDED)
 
 
 @pytest.mark.parametrize(

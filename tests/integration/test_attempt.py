@@ -485,11 +485,21 @@ def test_server_that_asks_for_more_than_the_budget_is_not_waited_for(bench):
     assert bench.clock.monotonic() == began
 
 
-def test_server_out_of_reach_is_pending_without_a_trace_in_the_journal(bench):
+def test_server_out_of_reach_is_pending_and_the_journal_says_why(bench):
     bench.put()
     bench.set_target(url="http://127.0.0.1:1")
-    assert bench.apply()["shop"].status is Status.PENDING
-    assert bench.kinds() == []
+    result = bench.apply()["shop"]
+    (entry,) = bench.store.history("shop", 9)
+    assert (result.status, entry.kind, entry.detail["message"]) == (Status.PENDING, "pending", result.message)
+
+
+def test_server_out_of_reach_shows_in_the_state_of_a_known_task(bench):
+    bench.applied()
+    bench.edit("sink", workerNum="12")
+    bench.set_target(url="http://127.0.0.1:1")
+    result = bench.apply()["shop"]
+    assert (bench.record().condition, bench.record().reason) == (Condition.RETRYING, result.message)
+    assert bench.record().open_intents == 0
 
 
 def test_look_that_fails_for_a_time_is_tried_again(bench):

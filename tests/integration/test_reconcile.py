@@ -371,6 +371,14 @@ def test_many_vanished_tasks_freeze_adoption_too(five):
     assert five.item("new", new="adopt").rail == "vanished"
 
 
+def test_nothing_below_a_folder_that_cannot_be_read_is_orphaned(bench):
+    bench.put("shop/kafka")
+    bench.reconciler().adopt((), reason="known", only_new=False)
+    (bench.desired / "shop").rename(bench.desired.parent / "elsewhere")
+    (bench.desired / "shop").symlink_to(bench.desired.parent / "elsewhere")  # leaves the directory
+    assert bench.actions() == {"shop": "invalid"}
+
+
 def test_changed_addresses_are_not_vanished_tasks(five):
     for number in range(5):
         five.edit("task", f"t{number}", key=name_of(number, host="10.0.0.2"))

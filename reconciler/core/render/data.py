@@ -21,6 +21,7 @@ def plan(whole: Plan) -> JsonObject:
         "revision": whole.revision,
         "items": [_item(item) for item in whole.items],
         "remarks": list(whole.remarks),
+        "frozen": whole.frozen,
         "summary": dict(summary(whole)),
     }
 

@@ -70,7 +70,7 @@ def blocks(report):
 
 def test_report_of_several_tasks():
     items = [sample_items()[index] for index in (1, 4, 5)]
-    plan = replace(plan_of(*items, remarks=("frozen: a **test** <b> isn't",)), id="ID")
+    plan = replace(plan_of(*items, frozen="a **test** <b> isn't"), id="ID")
     assert markdown.report(plan, "desired_state") == REPORT
 
 
@@ -96,7 +96,7 @@ def test_names_and_values_do_not_break_out(evil):
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_remark_on_the_plan_stays_one_line_of_text(evil):
-    remark = markdown.report(plan_of(remarks=(evil,)), "d").partition("\n> **")[2]
+    remark = markdown.report(plan_of(frozen=evil), "d").partition("\n> **")[2]
     assert remark.count("\n") == 1
     assert "<" not in remark
     assert not any(f"{sign}" in remark.replace(f"\\{sign}", "").removesuffix("**\n") for sign in "`*_[]|#~")
@@ -104,7 +104,7 @@ def test_remark_on_the_plan_stays_one_line_of_text(evil):
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_everything_is_printable(evil):
-    report = markdown.report(plan_of(planned(few(sink={evil: evil})), remarks=(evil,)), "d")
+    report = markdown.report(plan_of(planned(few(sink={evil: evil})), frozen=evil), "d")
     assert all(line.isprintable() for line in report.split("\n"))
 
 

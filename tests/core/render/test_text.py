@@ -50,7 +50,7 @@ g/gone  orphaned
     its directory is gone: nothing is called; reconciler forget g/gone drops the record
 
 h/later  suspended (would update): restarts the component; changes around the checkpoint are written again
-    suspend --all: suspended (command, all tasks): migration (until 2026-11-21T13:00:00+00:00)
+    suspend --all: migration (until 2026-11-21T13:00:00+00:00)
   ~ sink/workerNum  "16" -> "8"   16 -> 8 threads
     16 unchanged
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
@@ -78,7 +78,7 @@ def item(action, name="shop", **more):
 
 
 def test_report_of_several_tasks():
-    plan = replace(plan_of(*sample_items(), remarks=("frozen: for this test",)), id="ID")
+    plan = replace(plan_of(*sample_items(), frozen="for this test"), id="ID")
     assert text.plain(plan, "desired_state") == REPORT
 
 
@@ -139,5 +139,5 @@ def test_nothing_from_outside_breaks_out_of_its_line():
         task(few(sink={evil: evil}, condition={"whiteCondition": [{"name": evil, "map": evil + "y"}]}), name=evil),
         applied(task(few(), name=evil), condition="x"),
     )
-    shown = text.plain(plan_of(replace(found, remarks=(evil,), reason=evil, cost=(evil,)), remarks=(evil,)), evil)
+    shown = text.plain(plan_of(replace(found, remarks=(evil,), reason=evil, cost=(evil,)), frozen=evil), evil)
     assert all(line.isprintable() for line in shown.split("\n"))
