@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import resources
-from reconciler.core import secrets, suggest
-from reconciler.core.explain import Explainer
+from reconciler.core import secrets
 from reconciler.core.policy import Mode, NewTasks, Policy
+from reconciler.core.validation import suggest
+from reconciler.core.validation.explain import Explainer
 from reconciler.errors import ConfigError
 from reconciler.model import Json, JsonObject, Severity
 

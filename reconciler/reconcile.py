@@ -10,7 +10,7 @@ from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, overlaid, prepare
 from reconciler.core.plan import Base
 from reconciler.core.policy import Policy, Surroundings
-from reconciler.core.validate import Validator, address_clashes
+from reconciler.core.validation.validator import Validator, address_clashes
 from reconciler.errors import SecretError
 from reconciler.model import (
     Action,

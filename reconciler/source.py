@@ -1,6 +1,6 @@
 """Reads the desired state from a directory: one task for every folder that holds one of the six files.
 
-Files arrive as bytes; what is in them is `core.validate`'s to judge. A file that cannot be read is a violation of its
+Files arrive as bytes; what is in them is `core.validation`'s to judge. A file that cannot be read is a violation of its
 task and never an absence.
 """
 

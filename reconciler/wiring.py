@@ -9,7 +9,7 @@ from reconciler.attempt import Tools
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.core import canonical, secrets
-from reconciler.core.validate import Validator
+from reconciler.core.validation.validator import Validator
 from reconciler.errors import SecretError, StateStoreError, TargetMisconfiguredError
 from reconciler.model import SECTIONS, Severity
 from reconciler.ports import Target

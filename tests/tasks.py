@@ -3,7 +3,7 @@
 import json
 
 from reconciler import resources
-from reconciler.core.validate import DOCUMENTS, Examined, Validator
+from reconciler.core.validation.validator import DOCUMENTS, Examined, Validator
 from reconciler.model import RawTask, Severity
 
 NAME = "10.0.0.1-9000:connector_v2:np_4x9jabcd-incr_trans-1-0:0000000006"

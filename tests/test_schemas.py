@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 
 from reconciler import resources
-from reconciler.core.findings import RULES
-from reconciler.core.validate import DOCUMENTS
+from reconciler.core.validation.findings import RULES
+from reconciler.core.validation.validator import DOCUMENTS
 from reconciler.model import SECTIONS
 
 ROOT = Path(__file__).parents[1]

@@ -67,7 +67,7 @@ def _root_of(path: Path) -> tuple[Path, str | None]:
 
 def _examine(root: Path, only: str | None, literal_secrets: "Severity") -> "tuple[int, list[Violation]]":
     from reconciler import wiring
-    from reconciler.core.validate import address_clashes
+    from reconciler.core.validation.validator import address_clashes
     from reconciler.source import DirectorySource
 
     validator = wiring.validator(literal_secrets)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from reconciler.core.catalogue import RULE_LISTS, Path
-from reconciler.core.findings import Finding, shown
+from reconciler.core.validation.findings import Finding, shown
 from reconciler.model import SECTIONS, Json, JsonObject, Sections
 
 MAX_FINDINGS = 200  # of one rule

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.suggest import distance, nearest
+from reconciler.core.validation.suggest import distance, nearest
 
 WORDS = st.text("abc", max_size=6)
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from reconciler.core import pointer, secrets, suggest
+from reconciler.core import pointer, secrets
 from reconciler.core.catalogue import ANY_ELEMENT, HOLE, LITERAL_CREDENTIALS, RULE, Catalogue, Path
-from reconciler.core.explain import did_you_mean
-from reconciler.core.findings import SCHEMA_KEY, Finding, shown
 from reconciler.core.scan import scan
+from reconciler.core.validation import suggest
+from reconciler.core.validation.explain import did_you_mean
+from reconciler.core.validation.findings import SCHEMA_KEY, Finding, shown
 from reconciler.model import CHECKPOINT_REFERENCE, Json, JsonObject, Ownership, Parameter
 
 MAX_FINDINGS = 200  # of one kind in one file

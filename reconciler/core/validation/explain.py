@@ -10,8 +10,8 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core import suggest
-from reconciler.core.findings import SCHEMA_KEY, Finding, Tokens, shown
+from reconciler.core.validation import suggest
+from reconciler.core.validation.findings import SCHEMA_KEY, Finding, Tokens, shown
 from reconciler.model import Json, JsonObject
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from functools import partial
 
 import jsonschema_rs
 
-from reconciler.core import decode, pointer, rules, taskfile
+from reconciler.core import decode, pointer
 from reconciler.core.catalogue import Catalogue
-from reconciler.core.explain import Explainer
-from reconciler.core.findings import RULES, SCHEMA_KEY, Finding
-from reconciler.core.keys import KeyRules, View
 from reconciler.core.scan import Fault, Places
+from reconciler.core.validation import rules, taskfile
+from reconciler.core.validation.explain import Explainer
+from reconciler.core.validation.findings import RULES, SCHEMA_KEY, Finding
+from reconciler.core.validation.keys import KeyRules, View
 from reconciler.model import SECTIONS, Address, JsonObject, RawTask, Severity, Task, Violation
 
 DOCUMENTS = ("task", *SECTIONS, "reset")

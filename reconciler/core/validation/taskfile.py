@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from reconciler.core import names
-from reconciler.core.findings import Finding, shown
+from reconciler.core.validation.findings import Finding, shown
 from reconciler.model import Address, ComponentRole, Dimension, Json, JsonObject, Link, ResetRequest, Suspension
 
 DEFAULT_TARGET = "default"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import resources
-from reconciler.core.explain import Explainer
-from reconciler.core.findings import RULES, shown
-from reconciler.core.validate import DOCUMENTS, FILES, Validator, address_clashes
+from reconciler.core.validation.explain import Explainer
+from reconciler.core.validation.findings import RULES, shown
+from reconciler.core.validation.validator import DOCUMENTS, FILES, Validator, address_clashes
 from reconciler.model import Address, ComponentRole, Dimension, Link, Place, RawTask, Severity, Suspension, Violation
 from tests.tasks import DATAFLOW, JDBC, NAME, RESET, ROLE, STORE, VALIDATOR, errors, examine, files, only, warnings
 

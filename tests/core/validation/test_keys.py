@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from reconciler.core.keys import SELF_WRITTEN
+from reconciler.core.validation.keys import SELF_WRITTEN
 from tests.tasks import DATAFLOW, errors, examine, only, warnings
 
 

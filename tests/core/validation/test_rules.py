@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.rules import check
+from reconciler.core.validation.rules import check
 from tests.tasks import errors, examine, warnings
 
 
