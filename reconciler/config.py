@@ -216,11 +216,11 @@ def _not_carried_out(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
-    folder = path.resolve().parent
+    folder = path.absolute().parent
     rules = document["policy"]
     return Settings(
         path=path,
-        desired_state=_below(folder, document["desired_state"]["path"], path.parent),
+        desired_state=_short(folder / document["desired_state"]["path"]),
         state=folder / document["state"]["url"].removeprefix(_SQLITE),
         policy=Policy(
             mode=Mode(rules["mode"]),
@@ -233,9 +233,10 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
     )
 
 
-def _below(folder: Path, text: str, shown: Path) -> Path:
-    """A path of the configuration; written relative where it was, so that messages stay short."""
-    return folder / text if shown.is_absolute() or Path(text).is_absolute() else shown / text
+def _short(path: Path) -> Path:
+    """The same place, written from here when it lies below, so that messages stay short."""
+    short = Path(os.path.relpath(path))
+    return short if ".." not in short.parts and short.resolve() == path.resolve() else path
 
 
 def _target(name: str, target: Mapping[str, Any], folder: Path) -> TargetConfig:

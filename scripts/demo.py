@@ -46,18 +46,21 @@ Now change something in another terminal, and watch:
   a value     in desired_state/oceanbase-to-kafka/coordinator.json set throttleRps to "20000"
   a deletion  in desired_state/mysql-to-oceanbase/sink.json remove the line of printSql (allowDelete is true there)
   a mistake   break a file, or write worKerNum for workerNum: nothing is sent, the error is shown
-Ask:          .venv/bin/reconciler --config .run/reconciler.toml status
+Ask:          . .run/secrets; .venv/bin/reconciler --config .run/reconciler.toml status
 Ctrl-C ends it.
 """
 
 
 def main() -> int:
     """Run until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with SIGINT ignored
+        signal.signal(number, _interrupt)
     port = _free_port()
     shutil.rmtree(RUN, ignore_errors=True)  # the simulator forgets everything too
     RUN.mkdir()
     (RUN / "reconciler.toml").write_text(CONFIG.format(port=port, name=DESIRED.name), encoding="utf-8")
+    exports = "".join(f"export {name}={value}\n" for name, value in SAMPLE_SECRETS.items())
+    (RUN / "secrets").write_text(exports, encoding="utf-8")
     environment = {**os.environ, **SAMPLE_SECRETS}
     arguments = ["simulate", "--port", str(port), "--desired-state", str(DESIRED), "--credentials", f"admin:{PASSWORD}"]
     # A session of its own, so that Ctrl-C ends the reconciler first.
