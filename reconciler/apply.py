@@ -14,6 +14,7 @@ from reconciler.attempt import Again, Attempt, Job, Result, Status, Tools
 from reconciler.errors import (
     CapabilityMissingError,
     PermanentTargetError,
+    TargetError,
     TargetMisconfiguredError,
     TemporaryTargetError,
 )
@@ -22,7 +23,7 @@ from reconciler.ports import Target
 from reconciler.reconcile import Survey
 
 RETRY_BUDGET_S = 30.0
-"""How long one run may spend on retries; what is left over is for the next."""
+"""How long one run may spend on retries of one item; what is left over is for the next."""
 
 MISCONFIGURED = "misconfigured"
 CAPABILITY_MISSING = "capability-missing"
@@ -42,8 +43,11 @@ def carry_out(survey: Survey, tools: Tools, reason: str = "") -> tuple[Result, .
     Raises:
         StateStoreError: nothing more is called once the store cannot be written.
     """
-    keep_records(survey, tools)
-    results = {item.id: _adopt(item, survey, tools) for item in survey.plan.items if item.action is Action.ADOPT}
+    if not survey.plan.frozen:
+        keep_records(survey, tools)
+    results = {
+        item.id: _adopt(item, survey, tools, reason) for item in survey.plan.items if item.action is Action.ADOPT
+    }
     jobs: dict[str, list[Job]] = {}
     for item in survey.plan.items:
         if item.action.sends or item.id in survey.unconfirmed:
@@ -71,9 +75,10 @@ def keep_records(survey: Survey, tools: Tools) -> None:
         tools.store.refingerprint(address, snapshot)
 
 
-def _adopt(item: Item, survey: Survey, tools: Tools) -> Result:
+def _adopt(item: Item, survey: Survey, tools: Tools, reason: str) -> Result:
     snapshot = survey.work[item.id].desired.snapshot
-    tools.store.adopt(item.address, item.task, snapshot, survey.plan.revision, item.reason)
+    why = "; ".join((item.reason, *(f"forced: {rail}" for rail in item.forced), *([reason] if reason else [])))
+    tools.store.adopt(item.address, item.task, snapshot, survey.plan.revision, why)
     return Result(item.task, item.action, Status.ADOPTED, "recorded as applied, nothing was called")
 
 
@@ -96,7 +101,6 @@ class TargetRun:
         self._busy: set[str] = set()
         self._results: dict[str, Result] = {}
         self._changed = threading.Condition()
-        self._retry_until: float | None = None
         self._given_up = ""  # why no further job is tried
         self._hide = frozenset(value for job in self._jobs for value in job.work.desired.secret_values)
         self._named = frozenset(a.key for a in survey.tasks.values() if a.target == name and a.key)
@@ -106,8 +110,7 @@ class TargetRun:
         try:
             self._probe()
         except TargetMisconfiguredError as error:
-            self._tools.store.set_target_trouble(self._name, MISCONFIGURED, str(error))
-            self.give_up(str(error))
+            self._trouble(MISCONFIGURED, error)
         if not self._given_up:  # else there may be nothing that could be opened
             self._work_together()
         parked = (entry for entries in self._parked.values() for entry in entries)
@@ -168,10 +171,14 @@ class TargetRun:
             return Attempt(job, plan, target, self._tools, self._named).run()
         except (TargetMisconfiguredError, CapabilityMissingError) as error:
             missing = isinstance(error, CapabilityMissingError)
-            kind = CAPABILITY_MISSING if missing else MISCONFIGURED
-            self._tools.store.set_target_trouble(self._name, kind, str(error))
-            self.give_up(str(error))
+            self._trouble(CAPABILITY_MISSING if missing else MISCONFIGURED, error)
             return job.unsent(Status.PENDING, str(error), error)
+
+    def _trouble(self, kind: str, error: TargetError) -> None:
+        """Remember what concerns the whole target, and try nothing further there."""
+        self._tools.store.set_target_trouble(self._name, kind, str(error))
+        self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
+        self.give_up(str(error))
 
     def _next(self) -> Job | None:
         """The next job that is due and whose lane is free; None when there is nothing left for this worker."""
@@ -180,7 +187,7 @@ class TargetRun:
                 now = self._tools.clock.monotonic()
                 while self._queue and self._queue[0][0] <= now:
                     entry = heapq.heappop(self._queue)
-                    if lane(entry[2]) not in self._busy:
+                    if entry[2].unknown or lane(entry[2]) not in self._busy:
                         self._busy.add(lane(entry[2]))
                         return entry[2]
                     self._parked.setdefault(lane(entry[2]), []).append(entry)
@@ -190,10 +197,11 @@ class TargetRun:
 
     def _done(self, job: Job, answer: Result | Again) -> None:
         with self._changed:
-            self._busy.discard(lane(job))
-            for entry in self._parked.pop(lane(job), ()):
-                heapq.heappush(self._queue, entry)
             result = self._requeued(job, answer) if isinstance(answer, Again) else answer
+            if result is not None or not job.unknown:  # while an outcome is unknown, the project may be restarting
+                self._busy.discard(lane(job))
+                for entry in self._parked.pop(lane(job), ()):
+                    heapq.heappush(self._queue, entry)
             if result is not None:
                 self._results[job.item.id] = result
                 self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
@@ -202,9 +210,9 @@ class TargetRun:
     def _requeued(self, job: Job, again: Again) -> Result | None:
         """Queue a retry; the result instead when the budget does not reach so far."""
         now = self._tools.clock.monotonic()
-        if self._retry_until is None:
-            self._retry_until = now + RETRY_BUDGET_S
-        if now + again.wait_s > self._retry_until:
+        if job.retry_until is None:
+            job.retry_until = now + RETRY_BUDGET_S
+        if now + again.wait_s > job.retry_until:
             return again.result
         self._tools.report(job.item.task, f"again in {again.wait_s:.1f} s: {again.result.message}")
         self._order += 1

@@ -1,16 +1,17 @@
 """One item, tried once: look, journal, call, journal, verify. Each step may be the last before `kill -9`."""
 
+import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from reconciler.core import canonical, health, policy
+from reconciler.core import canonical, health, policy, secrets
 from reconciler.core.backoff import delay_s
 from reconciler.core.health import Sample, Verdict
-from reconciler.core.names import project_of
-from reconciler.core.plan import after
+from reconciler.core.names import lasting_part, project_of
+from reconciler.core.plan import after, payload
 from reconciler.core.policy import UNKNOWN_ATTEMPTS, Surroundings
 from reconciler.errors import (
     CapabilityMissingError,
@@ -24,6 +25,7 @@ from reconciler.model import (
     CHECKPOINT_REFERENCE,
     Accepted,
     Action,
+    ComponentRole,
     Condition,
     Dimension,
     Intent,
@@ -106,6 +108,7 @@ class Job:
     item: Item
     work: Work
     reason: str = ""  # of --force or --resend, for the journal
+    retry_until: float | None = None  # monotonic time at which its retries end; None before the first
     attempts: int = 0
     capped: int = 0  # those that failed in a way that is repeated a few times only
     sent: int = 0  # attempts that reached the journal: each advanced the serial
@@ -118,7 +121,10 @@ class Job:
         address = self.work.desired.task.address
         if address.role is not None:
             return address.role.project
-        return project_of(address.key) if address.key and address.exact else None
+        key = address.key or ""
+        if address.dimension is Dimension.TASK_NAME and key.startswith("np_"):  # an id, or a part of a component's name
+            return key.partition("-")[0]
+        return project_of(key)
 
     def unsent(self, status: Status, message: str, error: TargetError | None = None) -> Result:
         """A result of a job that goes no further; unknown, whatever *status* says, when an earlier attempt is so."""
@@ -215,6 +221,7 @@ class Attempt:
         address = task.address
         if address.role is not None:
             component = health.in_role(components, address.role)
+            self._check_same(components, component, address.role)
             if component is None:
                 raise _HeldError(
                     f"project {project} has no {address.role.link.value} component {address.role.index};"
@@ -225,12 +232,27 @@ class Attempt:
             return _Place(Dimension.NAME, component.name, component.region, component)
         key, dimension = address.key or "", address.dimension or Dimension.NAME
         found = health.by_name(components, key)
-        if components and found is None:
+        if components and found is None and address.exact:
             raise _HeldError(
                 f"project {project} has no component {key}: it may have moved to another host;"
                 f" the server lists {_names(components)}; correct key, or address it by component"
             )
         return _Place(dimension, key, task.cm_region or "", found)
+
+    def _check_same(
+        self, components: Sequence[ObservedComponent], found: ObservedComponent | None, role: ComponentRole
+    ) -> None:
+        """A role counts what is listed, so a component that is missing must not make it mean its neighbour."""
+        parts = [lasting_part(component.name) for component in health.of_link(components, role.link)]
+        if len(set(parts)) != len(parts):
+            raise _HeldError(f"two {role.link.value} components have one place in the project: {_names(components)}")
+        record = self._store.record(self._job.item.address)
+        before = record.component if record else ""
+        if before and found is not None and lasting_part(found.name) != before:
+            raise _HeldError(
+                f"component {role.index} was {before} and is {found.name} now; the server lists {_names(components)};"
+                " if that is right, reconciler adopt the task and send it anew"
+            )
 
     def _observe(self, project: str) -> tuple[ObservedComponent, ...]:
         """Components of a project; () when the server cannot tell."""
@@ -247,7 +269,9 @@ class Attempt:
 
     def _request(self, place: _Place) -> UpdateRequest:
         desired = self._job.work.desired
-        config = canonical.wire(desired.resolved)
+        config = payload(desired, self._job.work.base, self._job.item.action)
+        if secrets.MARK in json.dumps(config, ensure_ascii=False) and secrets.MARK not in str(desired.resolved):
+            raise _HeldError("a secret that only the component has would have to be sent along; declare it")
         allow_delete = self._job.item.action is Action.UPDATE_DELETE
         if allow_delete and desired.task.sections["source"].get("checkpoint") == CHECKPOINT_REFERENCE:
             config = _with_checkpoint(config, place.component)
@@ -258,7 +282,7 @@ class Attempt:
     def _send(self, place: _Place, request: UpdateRequest) -> Result | Again:
         job = self._job
         self._tools.report(job.item.task, f"{job.item.action.value} of {place.key}, attempt {job.attempts}")
-        number = self._store.begin(self._intent(request))
+        number = self._store.begin(self._intent(request, place))
         job.sent += 1
         try:  # nothing between the intent and its call may fail: it would count as sent
             accepted = self._target.update_incr_sync(request)
@@ -272,7 +296,7 @@ class Attempt:
         self._tools.report(job.item.task, f"accepted, ticket {accepted.ticket}; waiting until it runs again")
         return self._verify(place, accepted)
 
-    def _intent(self, request: UpdateRequest) -> Intent:
+    def _intent(self, request: UpdateRequest, place: _Place) -> Intent:
         job, desired = self._job, self._job.work.desired
         return Intent(
             address=job.item.address,
@@ -286,6 +310,8 @@ class Attempt:
             after=after(desired, job.work.base, job.item.action),
             forced=job.item.forced,
             reason=job.reason,
+            component=lasting_part(place.key),
+            status_before=job.before.status if job.before else "",
         )
 
     def _not_accepted(self, number: int, error: TargetError) -> Result | Again:
@@ -332,6 +358,10 @@ class Attempt:
             place = self._look()
         except (_HeldError, TemporaryTargetError) as error:
             return self._settle(Condition.UNCONFIRMED, f"not looked at: {error}", accepted)
+        if place.component is None:
+            return self._settle(Condition.NOT_VERIFIED, "accepted; its health cannot be read", accepted)
+        if record is not None and record.status_before not in ("", health.EXCEPTION):
+            self._job.before = replace(place.component, status=record.status_before, checkpoint=None, modified="")
         return self._verify(place, accepted, since_s)
 
     def _verify(self, place: _Place, accepted: Accepted, since_s: float = 0.0) -> Result:
@@ -371,8 +401,9 @@ class Attempt:
         return self._settle(Condition.UNCONFIRMED, reason, accepted)
 
     def _present(self, seen: tuple[ObservedComponent, ...], place: _Place) -> ObservedComponent | None:
-        role = self._job.work.desired.task.address.role
-        return health.in_role(seen, role) if role is not None else health.by_name(seen, place.key)
+        """The component that was sent to, wherever it runs by now."""
+        part = lasting_part(place.key)
+        return next((component for component in seen if lasting_part(component.name) == part), None)
 
     def _settle(self, condition: Condition, reason: str, accepted: Accepted) -> Result:
         self._store.set_condition(self._job.item.address, condition, "" if condition is Condition.SYNCED else reason)
@@ -390,7 +421,7 @@ def _broke(before: ObservedComponent | None, now: ObservedComponent | None) -> b
     return was_well and now is not None and now.status == health.EXCEPTION
 
 
-def _names(components: tuple[ObservedComponent, ...]) -> str:
+def _names(components: Sequence[ObservedComponent]) -> str:
     return ", ".join(component.name for component in components) or "none"
 
 

@@ -14,6 +14,7 @@ from reconciler.core import secrets
 from reconciler.core.policy import Mode, NewTasks, Policy
 from reconciler.core.validation import suggest
 from reconciler.core.validation.explain import Explainer
+from reconciler.core.versions import refusal
 from reconciler.errors import ConfigError
 from reconciler.model import Json, JsonObject, Severity
 
@@ -225,6 +226,11 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         policy=Policy(
             mode=Mode(rules["mode"]),
             new_tasks=NewTasks(rules["new_tasks"]),
+            refused={
+                name: why
+                for name, target in document.get("targets", {}).items()
+                if (why := refusal("UpdateIncrSync", target["edition"], target["version"]))
+            },
             targets={name: target["edition"] for name, target in document.get("targets", {}).items()},
         ),
         verify_s=rules["verify_s"],

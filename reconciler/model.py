@@ -18,6 +18,9 @@ Sections: TypeAlias = Mapping[str, JsonObject]
 SECTIONS = ("coordinator", "condition", "source", "sink")
 """The four configuration files of a component, in the order in which they are shown."""
 
+TASK_FILES = ("task.json", *(f"{section}.json" for section in SECTIONS), "reset.json")
+"""What a task's directory may hold; all but the last must be there."""
+
 CHECKPOINT_REFERENCE = "${oms:checkpoint}"
 """The only value that `source.checkpoint` may have: the position that OMS reports when the request is built."""
 
@@ -89,7 +92,7 @@ class Danger:
 
     level: DangerLevel
     reason: str  # what can happen, one clause: "writes the changes to another database"
-    lowered_only: bool = False  # only a lower value is dangerous; absent counts as unlimited
+    lowered_only: bool = False  # only a lower value is dangerous; absent counts as the default, else as unlimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,6 @@ class Parameter:
     pattern: str | None
     required: bool
     secret: bool
-    may_hold_secret: bool  # an address that could carry credentials
     ownership: Ownership
     evidence: str  # "documented" | "vendor guide" | "field" | "inferred"
     description: str
@@ -268,6 +270,8 @@ class Record:
     open_intents: int  # attempts whose effect is unknown: the base is uncertain while there are any
     ticket: int | None
     request_id: str | None
+    component: str = ""  # core.names.lasting_part of the component that was last sent to; "" when none was
+    status_before: str = ""  # status of that component just before; "" when it was not seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,8 @@ class Intent:
     after: Snapshot = field(repr=False)  # the content of the component if the call has its effect
     forced: tuple[str, ...] = ()  # rails that were overridden
     reason: str = ""  # of --force or --resend
+    component: str = ""  # core.names.lasting_part of the component it is for
+    status_before: str = ""  # status of that component; "" when it was not seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +314,8 @@ class JournalEntry:
 
     sequence: int
     at: datetime
-    kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending"
+    kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending",
+    #            "target", "refingerprint"
     task: str
     address: str
     action: str

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.core import canonical, policy, secrets
 from reconciler.core import plan as planning
-from reconciler.core import policy
 from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, overlaid, prepare
 from reconciler.core.plan import Base
@@ -15,7 +15,6 @@ from reconciler.errors import SecretError
 from reconciler.model import (
     Action,
     Address,
-    Condition,
     Item,
     Plan,
     RawTask,
@@ -123,8 +122,7 @@ class Reconciler:
                 " reconciler forget --vanished, or --force vanished"
             )
             found.items = list(planning.freeze(found.items, frozen, around))
-        revision = f"sha256:{found.revision.hexdigest()[:12]}"
-        plan = planning.assemble(found.items, revision, rules, frozen)
+        plan = planning.assemble(found.items, _revision(found), rules, frozen)
         sorted_violations = tuple(
             sorted(found.violations, key=lambda v: (v.file, v.place is not None, v.place, v.pointer))
         )
@@ -144,23 +142,30 @@ class Reconciler:
             `{task: why it was not adopted}`, "" for those that were.
         """
         chosen = tuple(selection)
-        survey = self.survey(Policy(), chosen)
         records, key = self._store.records(), self._store.fingerprint_key()
-        outcome = {i.task: i.reason for i in survey.plan.items if i.action is Action.INVALID}
+        found, ready = _Findings(), dict[str, Desired]()
+        outcome: dict[str, str] = {}
         for raw in self._source.tasks():
-            task = self._validator.examine(raw).task
-            if task is None or raw.name not in survey.tasks or not is_chosen(raw.name, chosen):
+            _count_in(found, raw)
+            examined = self._validator.examine(raw)
+            if examined.task is not None:
+                found.tasks[raw.name] = examined.task.address
+            if not is_chosen(raw.name, chosen):
                 continue
-            if only_new and task.address.id in records:
-                continue
-            try:
-                desired = prepare(task, self._catalogue, self._lookup, key)
-            except SecretError as error:
-                outcome[task.name] = str(error)
-                continue
-            self._store.adopt(task.address.id, task.name, desired.snapshot, survey.plan.revision, reason)
-            outcome[task.name] = ""
-        return outcome
+            if examined.task is None:
+                outcome[raw.name] = planning.invalid(raw.name, _errors(examined.violations)).reason
+            elif not (only_new and examined.task.address.id in records):
+                try:
+                    ready[raw.name] = prepare(examined.task, self._catalogue, self._lookup, key)
+                except SecretError as error:
+                    outcome[raw.name] = str(error)
+        for name, violation in address_clashes(found.tasks.items()).items():
+            if ready.pop(name, None) is not None:
+                outcome[name] = planning.invalid(name, (violation,)).reason
+        for name, desired in ready.items():
+            self._store.adopt(desired.task.address.id, name, desired.snapshot, _revision(found), reason)
+            outcome[name] = ""
+        return dict(sorted(outcome.items()))
 
     def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
         first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
@@ -185,7 +190,7 @@ class Reconciler:
         examined = self._validator.examine(raw)
         found.violations += examined.violations
         if examined.task is None:
-            errors = tuple(v for v in examined.violations if v.severity is Severity.ERROR)
+            errors = _errors(examined.violations)
             found.invalid[raw.name] = errors
             if is_chosen(raw.name, chosen):
                 found.items.append(planning.invalid(raw.name, errors))
@@ -211,9 +216,11 @@ class Reconciler:
         if item.action is Action.NOOP and record is not None:
             if record.task != task.name:
                 found.taken_over[task.address.id] = task.name
-            if base.applied is not None and _is_outdated(base.applied, desired):
-                found.refreshed[task.address.id] = overlaid(base.applied, desired.snapshot)
-            if record.condition in (Condition.VERIFYING, Condition.UNCONFIRMED):
+            if base.applied is not None and self._is_outdated(record, base.applied, desired, key):
+                stored = secrets.resealed(base.applied, self._catalogue, key)
+                found.refreshed[task.address.id] = overlaid(stored, desired.snapshot)
+            known = around.policy.targets is None or task.address.target in around.policy.targets
+            if known and policy.is_unconfirmed(desired, record):
                 found.unconfirmed[item.id] = Work(desired, base)
 
     def _base(self, desired: Desired, record: Record | None, around: Surroundings) -> Base:
@@ -223,29 +230,35 @@ class Reconciler:
         if planning.is_unchanged(desired, record) and desired.task.name not in around.policy.resend:
             return Base(record)
         candidates = self._store.candidates(record.address) if record.open_intents else ()
-        return Base(record, self._store.applied(record.address), candidates)
+        applied = self._store.applied(record.address)
+        return Base(
+            record,
+            secrets.renewed(applied, self._catalogue) if applied else None,
+            tuple(secrets.renewed(candidate, self._catalogue) for candidate in candidates),
+        )
+
+    def _is_outdated(self, record: Record, applied: Snapshot, desired: Desired, key: bytes) -> bool:
+        """Whether content is stored in an older form, with fingerprints of another key, or with secrets in clear."""
+        return (
+            record.digest_version != canonical.VERSION
+            or applied.key_id != desired.snapshot.key_id
+            or not secrets.resealed(applied, self._catalogue, key).fingerprints.keys() <= applied.fingerprints.keys()
+            or not desired.snapshot.fingerprints.keys() <= applied.fingerprints.keys()
+        )
 
     def _settle_clashes(self, found: _Findings, chosen: tuple[str, ...]) -> None:
         """Two tasks with one address are both invalid."""
-        for name, violation in address_clashes(found.tasks.items()).items():
+        clashes = address_clashes(found.tasks.items())
+        for name, violation in clashes.items():
             found.violations.append(violation)
             found.invalid[name] = (violation,)
             del found.tasks[name]
-            if is_chosen(name, chosen):
-                found.items = [item for item in found.items if item.task != name]
-                found.items.append(planning.invalid(name, (violation,)))
+        found.items = [item for item in found.items if item.task not in clashes]
+        found.items += [planning.invalid(name, (v,)) for name, v in clashes.items() if is_chosen(name, chosen)]
         settled = {item.id for item in found.items}
         found.work = {number: work for number, work in found.work.items() if number in settled}
         found.unconfirmed = {number: work for number, work in found.unconfirmed.items() if number in settled}
         found.taken_over = {a: name for a, name in found.taken_over.items() if name in found.tasks}
-
-
-def _is_outdated(applied: Snapshot, desired: Desired) -> bool:
-    """Whether stored content has fingerprints of another key, or in clear what a newer rule calls a secret."""
-    return (
-        applied.key_id != desired.snapshot.key_id
-        or not desired.snapshot.fingerprints.keys() <= applied.fingerprints.keys()
-    )
 
 
 def _count_in(found: _Findings, raw: RawTask) -> None:
@@ -254,6 +267,14 @@ def _count_in(found: _Findings, raw: RawTask) -> None:
         head = f"{raw.name}/{name}\0{len(raw.files[name])}\0"
         found.revision.update(head.encode("utf-8", "surrogateescape"))
         found.revision.update(raw.files[name])
+
+
+def _revision(found: _Findings) -> str:
+    return f"sha256:{found.revision.hexdigest()[:12]}"
+
+
+def _errors(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    return tuple(violation for violation in violations if violation.severity is Severity.ERROR)
 
 
 def _orphans(records: Mapping[str, Record], declared: frozenset[str], found: _Findings) -> list[Item]:

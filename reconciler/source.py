@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler.core.decode import MAX_BYTES
 from reconciler.errors import DesiredStateError
-from reconciler.model import SECTIONS, RawTask, Severity, Violation
+from reconciler.model import TASK_FILES, RawTask, Severity, Violation
 
-FILES = ("task.json", *(f"{section}.json" for section in SECTIONS), "reset.json")
-MAX_BYTES = 1_048_576
 _LEFTOVERS = ("~", ".tmp", ".swp")
 
 
@@ -37,7 +36,7 @@ class _Folder:
 
     @property
     def is_task(self) -> bool:
-        return bool(self.problem) or any(name in self.entries for name in FILES)
+        return bool(self.problem) or any(name in self.entries for name in TASK_FILES)
 
 
 class DirectorySource:
@@ -109,7 +108,7 @@ def _list(folder: _Folder, root: Path) -> list[_Folder]:
         for entry in entries:
             name = f"{folder.task}/{entry.name}".removeprefix("/")
             inner = _Folder(Path(entry.path), name, folder.above | {here})
-            if entry.name in FILES or not _is_folder(entry, inner):
+            if entry.name in TASK_FILES or not _is_folder(entry, inner):
                 folder.entries[entry.name] = entry
             elif not entry.name.startswith("."):
                 if entry.is_symlink() and not inner.problem and not _is_inside(inner.path, root):
@@ -131,7 +130,7 @@ def _read(folder: _Folder, root: Path) -> RawTask:
     name = folder.name
     violations = list(_oddities(folder, name))
     files: dict[str, bytes] = {}
-    for file in FILES:
+    for file in TASK_FILES:
         entry = folder.entries.get(file)
         if entry is None:
             continue
@@ -193,7 +192,7 @@ def _oddities(folder: _Folder, name: str) -> Iterator[Violation]:
     if not _is_text(folder.task):
         yield _violation(name, "", "folder-name", "a folder name in UTF-8", ascii(folder.task))
     for entry in sorted(folder.entries):
-        if entry not in FILES and not entry.startswith(".") and not entry.endswith(_LEFTOVERS):
+        if entry not in TASK_FILES and not entry.startswith(".") and not entry.endswith(_LEFTOVERS):
             meant = _meant(entry)
             if meant:
                 slip = _violation(name, entry, "file-name", meant, f'a file "{entry}", which is ignored')
@@ -209,7 +208,7 @@ def _is_text(name: str) -> bool:
 
 
 def _meant(entry: str) -> str:
-    close = difflib.get_close_matches(entry.lower(), FILES, n=1, cutoff=0.8)
+    close = difflib.get_close_matches(entry.lower(), TASK_FILES, n=1, cutoff=0.8)
     return close[0] if close else ""
 
 

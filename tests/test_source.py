@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.decode import MAX_BYTES
 from reconciler.errors import DesiredStateError
-from reconciler.model import Severity
-from reconciler.source import FILES, MAX_BYTES, DirectorySource
+from reconciler.model import TASK_FILES, Severity
+from reconciler.source import DirectorySource
 from tests.state.conftest import ordinary_user  # noqa: F401 - a fixture
 
 
@@ -41,7 +42,7 @@ def problems(raw):
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", TASK_FILES)
 def test_a_folder_with_any_of_the_six_files_is_a_task(root, file):
     put(root, f"shop/{file}")
     assert dict(only(root).files) == {file: b"{}"}

@@ -55,10 +55,10 @@ def validate(session: Session, path: tuple[Path, ...], format_: str) -> int:
 
 def _root_of(path: Path) -> tuple[Path, str | None]:
     """The directory to read, and the one task in it that is meant."""
-    from reconciler.source import FILES
+    from reconciler.model import TASK_FILES
 
     folder = path if path.is_dir() else path.parent
-    if any((folder / name).exists() for name in FILES):
+    if any((folder / name).exists() for name in TASK_FILES):
         if folder.name in ("", "..") or folder.is_symlink():
             folder = folder.resolve()
         return folder.parent, folder.name

@@ -59,7 +59,7 @@ def _texts(value: Json) -> Json:
 
 def _structure(section: str, key: str, value: Json, catalogue: Catalogue) -> Json:
     """A list or object written as JSON text equals the list or object (INFERRED: runningConf.json writes them so)."""
-    if not isinstance(value, str) or value[:1] not in ("[", "{"):
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     parameter = catalogue.find(section, (key,))
     if parameter is None or parameter.type not in ("array", "object"):
@@ -78,7 +78,7 @@ def _fits_a_file(value: Json, levels: int) -> bool:
         return levels > 0 and all(_fits_a_file(member, levels - 1) for member in members)
     if isinstance(value, str):
         return not has_surrogate(value)
-    return value is not None and math.isfinite(value)
+    return isinstance(value, (bool, int)) or (value is not None and math.isfinite(value))
 
 
 def has_surrogate(text: str) -> bool:
@@ -136,15 +136,29 @@ def content_digest(content: Sections) -> str:
 
 
 def overlay(previous: Sections, sent: Sections) -> Sections:
-    """Content of a component after an update without `allowDelete`.
+    """What is sent without `allowDelete`, and what the component then has: *sent* laid over *previous*.
 
-    How deep OMS merges is not documented. This is the one place that assumes: a key of a section is replaced whole,
-    keys that were not sent stay.
+    How deep OMS merges is not documented. So members of nested objects that are only in *previous* are sent along:
+    whether a key is replaced whole or merged, the component has the same afterwards.
 
     Source:
         https://en.oceanbase.com/docs/community-oms-en-10000000001080575 (silent on the depth)
     """
-    return {section: {**previous.get(section, {}), **sent[section]} for section in SECTIONS}
+    return {section: {**previous.get(section, {}), **filled(previous, sent)[section]} for section in SECTIONS}
+
+
+def filled(previous: Sections, sent: Sections) -> Sections:
+    """*sent*, with the members of nested objects that only *previous* has."""
+    return {
+        section: {key: _filled(previous.get(section, {}).get(key), value) for key, value in sent[section].items()}
+        for section in SECTIONS
+    }
+
+
+def _filled(previous: Json, sent: Json) -> Json:
+    if not isinstance(previous, dict) or not isinstance(sent, dict):
+        return sent
+    return {**previous, **{key: _filled(previous.get(key), value) for key, value in sent.items()}}
 
 
 def wire(sections: Sections) -> Sections:

@@ -148,7 +148,6 @@ def _parameter(entry: Mapping[str, Any]) -> Parameter:
         pattern=allowed.get("pattern"),
         required=bool(entry.get("required")),
         secret=bool(entry.get("secret")),
-        may_hold_secret=bool(entry.get("may_contain_secret")),
         ownership=Ownership(entry["ownership"]),
         evidence=entry["evidence"],
         description=entry["description"],

@@ -26,10 +26,22 @@ class Desired:
         return {"source": self.task.source_plugin, "sink": self.task.sink_plugin}
 
     def request_digest(self, *, allow_delete: bool) -> str:
-        """SHA-256 of what would be sent, secrets by fingerprint: the same content again has the same digest."""
+        """What would be sent, as `content.secrets.key`: digests of both, and the id of the fingerprint key."""
         snapshot = self.snapshot
-        prints = dict(snapshot.fingerprints)
-        return canonical.digest([self.task.address.id, allow_delete, snapshot.digest, prints, snapshot.key_id])
+        content = canonical.digest([self.task.address.id, allow_delete, snapshot.digest])
+        return f"{content}.{canonical.digest(dict(snapshot.fingerprints))}.{snapshot.key_id}"
+
+    def was(self, attempted: str | None) -> bool:
+        """Whether an attempt with that request digest was at just this content.
+
+        Fingerprints of another key cannot be compared and are taken as equal.
+        """
+        content, _, rest = (attempted or "").partition(".")
+        now = {self.request_digest(allow_delete=flag).partition(".")[::2] for flag in (False, True)}
+        if any(content == mine and rest == secret for mine, secret in now):
+            return True
+        key = rest.partition(".")[2]
+        return key != self.snapshot.key_id and any(content == mine for mine, _ in now)
 
 
 def prepare(task: Task, catalogue: Catalogue, lookup: secrets.Lookup, key: bytes) -> Desired:
@@ -65,27 +77,18 @@ def _noting(lookup: secrets.Lookup, found: set[str]) -> secrets.Lookup:
 
 
 def without(sections: Sections, patterns: Iterable[str]) -> Sections:
-    """Sections less every key that a pattern names; patterns lead through objects, `*` is any one key."""
-    for pattern in patterns:
-        path = pointer.tokens(pattern)
-        sections = {
-            section: _drop(content, path[1:]) if path[0] in ("*", section) else content
-            for section, content in sections.items()
+    """Sections less the keys that patterns name: `/sink/workerNum`, `/sink/*`, `/sink`."""
+    dropped = tuple(patterns)
+    if not dropped:
+        return sections
+    return {
+        section: {
+            key: value
+            for key, value in content.items()
+            if not any(pointer.covers(pattern, pointer.text((section, key))) for pattern in dropped)
         }
-    return sections
-
-
-def _drop(content: JsonObject, path: pointer.Tokens) -> JsonObject:
-    if not path:
-        return {}
-    head, rest = path[0], path[1:]
-    kept: JsonObject = {}
-    for key, member in content.items():
-        if head not in ("*", key):
-            kept[key] = member
-        elif rest:
-            kept[key] = _drop(member, rest) if isinstance(member, dict) else member
-    return kept
+        for section, content in sections.items()
+    }
 
 
 def overlaid(previous: Snapshot | None, sent: Snapshot) -> Snapshot:
@@ -93,14 +96,9 @@ def overlaid(previous: Snapshot | None, sent: Snapshot) -> Snapshot:
     if previous is None:
         return sent
     content = canonical.overlay(previous.content, sent.content)
-    replaced = {f"/{section}{pointer.text((key,))}" for section, keys in sent.content.items() for key in keys}
     comparable = previous.fingerprints if previous.key_id == sent.key_id else {}
-    kept = {place: value for place, value in comparable.items() if _top(place) not in replaced}
+    kept = {p: f for p, f in comparable.items() if secrets.get(content, pointer.tokens(p)) == secrets.MARK}
     return Snapshot(content, {**kept, **sent.fingerprints}, sent.key_id, canonical.content_digest(content))
-
-
-def _top(place: str) -> str:
-    return pointer.text(pointer.tokens(place)[:2])
 
 
 def missing(desired: Desired, present: Iterable[Sections], catalogue: Catalogue) -> tuple[str, ...]:

@@ -41,6 +41,19 @@ def position_of(name: str) -> tuple[int, int] | None:
     return (int(found["sub"]), int(found["index"])) if found else None
 
 
+def lasting_part(name: str) -> str:
+    """What of a component's name stays when it moves to another host.
+
+    Args:
+        name: full name of a component.
+
+    Returns:
+        `np_4x9jabcd-incr_trans-1-0`; the whole name when it has another form.
+    """
+    found = _task_of(name)
+    return found.group() if found else name
+
+
 def _task_of(name: str) -> re.Match[str] | None:
     # From the right, because the host of an IPv6 installation holds colons itself.
     parts = name.rsplit(":", _PARTS - 1)

@@ -17,7 +17,6 @@ from reconciler.model import (
     Action,
     Change,
     ChangeKind,
-    Condition,
     Item,
     Json,
     Link,
@@ -61,12 +60,26 @@ def is_unchanged(desired: Desired, record: Record | None, digest_version: int = 
 
 def after(desired: Desired, base: Base, action: Action) -> Snapshot:
     """The component's content if the call has its effect: exact for a deletion, laid over what may be there else."""
-    if action is Action.UPDATE_DELETE:
-        return desired.snapshot
+    return desired.snapshot if action is Action.UPDATE_DELETE else overlaid(_believed(base), desired.snapshot)
+
+
+def payload(desired: Desired, base: Base, action: Action) -> Sections:
+    """What to send, in wire form and with secrets: the desired sections, checkpoint aside.
+
+    Without `allowDelete`, members of nested objects that only the component has are sent along, so that they stay
+    however deep OMS merges; a secret among them is not known any more and has `secrets.MARK` in its place.
+    """
+    believed = None if action is Action.UPDATE_DELETE else _believed(base)
+    resolved = desired.resolved if believed is None else canonical.filled(believed.content, desired.resolved)
+    return canonical.wire(resolved)
+
+
+def _believed(base: Base) -> Snapshot | None:
+    """Everything that the component may hold, laid one over the other."""
     content: Snapshot | None = None
     for snapshot in base.snapshots:
         content = overlaid(content, snapshot)
-    return overlaid(content, desired.snapshot)
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,8 @@ def compare(desired: Desired, base: Base, catalogue: Catalogue, key: bytes) -> C
     incomparable: list[str] = []
     present: list[Sections] = []
     for snapshot in base.snapshots:
-        aligned = secrets.align(snapshot, desired.content, desired.secret_places, key)
+        places = desired.secret_places | secrets.known_places(snapshot.content, catalogue)
+        aligned = secrets.align(snapshot, desired.content, places, key)
         incomparable.extend(aligned.incomparable)
         old = without(aligned.old, desired.task.unmanaged)
         present.append(old)
@@ -146,14 +160,14 @@ def _noop(desired: Desired, record: Record | None, changes: tuple[Change, ...], 
     item = _item(task, record, Action.NOOP, reason, changes=changes, unchanged=unchanged, remarks=remarks)
     if record is not None and policy.has_failed(desired, record):
         return replace(item, rail="failed", reason=f"applied, and failed since: {record.reason}; nothing is sent again")
-    if record is not None and record.condition is Condition.UNCONFIRMED:
-        return replace(item, remarks=(*remarks, f"unconfirmed: {record.reason}"))
+    if record is not None and policy.is_unconfirmed(desired, record):
+        return replace(item, remarks=(*remarks, f"not seen healthy since: {record.reason or record.condition.value}"))
     return item
 
 
 def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
-    changes = case.changes
-    return _item(
+    changes, desired = case.changes, case.desired
+    item = _item(
         case.desired.task,
         case.record,
         case.intended,
@@ -162,6 +176,8 @@ def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
         unchanged=_unchanged(case.desired, changes),
         remarks=(*remarks, *_edition(case), *_warnings(case)),
     )
+    sent = desired.request_digest(allow_delete=case.intended is Action.UPDATE_DELETE)
+    return _identified(item, desired.task.cm_region, sent)
 
 
 def _reason(case: Case) -> str:
@@ -197,10 +213,10 @@ def _item(task: Task, record: Record | None, action: Action, reason: str, **more
     return _identified(replace(item, **more))  # type: ignore[arg-type]  # fields of Item, by name
 
 
-def _identified(item: Item) -> Item:
-    """Give the item its id: from what it would change and where it starts, never from what moves by itself."""
+def _identified(item: Item, *sent: Json) -> Item:
+    """Give the item its id: from what it would change, send and start from, never from what moves by itself."""
     changes = [[c.section, c.pointer, c.kind.value, c.old, c.new, c.fingerprint, c.left_in_place] for c in item.changes]
-    material = [item.task, item.address, item.intended.value, changes, item.serial]
+    material = [item.task, item.address, item.intended.value, changes, item.serial, *sent]
     return replace(item, id=canonical.digest(material))
 
 
@@ -230,12 +246,18 @@ def _cost(task: Task) -> tuple[str, ...]:
 
 def _unchanged(desired: Desired, changes: tuple[Change, ...]) -> int:
     """Leaves of the desired content that no change touches; a list is one leaf."""
+    if not changes:
+        return sum(_leaves(content) for content in desired.content.values())
     touched = {change.path for change in changes}
     return sum(
         not any(f"/{section}{place}" == path or f"/{section}{place}".startswith(path + "/") for path in touched)
         for section, content in desired.content.items()
         for place in _leaf_places(content)
     )
+
+
+def _leaves(value: Json) -> int:
+    return sum(map(_leaves, value.values())) if isinstance(value, dict) and value else int(value != {})
 
 
 def _leaf_places(value: Json, path: tuple[str, ...] = ()) -> Iterable[str]:

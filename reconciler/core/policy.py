@@ -49,6 +49,7 @@ class Policy:
     forced: frozenset[str] = frozenset()
     resend: frozenset[str] = frozenset()  # names of tasks to send without a difference
     targets: Mapping[str, str] | None = None  # {name: "CE" or "EE"}; None: not looked at
+    refused: Mapping[str, str] = field(default_factory=dict)  # {target: why its release cannot be sent an update}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ def _new(case: Case) -> Hold | None:
 
 def _target(case: Case) -> Hold | None:
     name, targets = case.desired.task.address.target, case.around.policy.targets
+    if name in case.around.policy.refused:
+        return Hold("target", f"target {name}: {case.around.policy.refused[name]}")
     if targets is None or name in targets:
         return None
     known = ", ".join(sorted(targets)) or "none"
@@ -170,7 +173,16 @@ def _capability(case: Case) -> Hold | None:
 
 def has_failed(desired: Desired, record: Record) -> bool:
     """Whether the last attempt at just this content failed."""
-    return record.condition is Condition.FAILED and _same_content(desired, record)
+    return record.condition is Condition.FAILED and desired.was(record.attempted)
+
+
+def is_unconfirmed(desired: Desired, record: Record) -> bool:
+    """Whether the component was not seen healthy since the files were applied to it.
+
+    Also when other content was tried since and had no effect: that says nothing about the component.
+    """
+    tried_since = record.condition in (Condition.FAILED, Condition.RETRYING) and not has_failed(desired, record)
+    return tried_since or record.condition in (Condition.VERIFYING, Condition.UNCONFIRMED)
 
 
 def _failed(case: Case) -> Hold | None:
@@ -182,20 +194,13 @@ def _failed(case: Case) -> Hold | None:
 
 def _unknown(case: Case) -> Hold | None:
     record = case.record
-    if record is None or record.attempts < UNKNOWN_ATTEMPTS or not _same_content(case.desired, record):
+    if record is None or record.attempts < UNKNOWN_ATTEMPTS or not case.desired.was(record.attempted):
         return None
     return Hold(
         "unknown",
         f"sent {record.attempts} times and never clearly answered: {record.reason};"
         " look at the component in the console, then reconciler retry TASK",
     )
-
-
-def _same_content(desired: Desired, record: Record) -> bool:
-    """Whether the last attempt was at this content; taken as so when another fingerprint key forbids to tell."""
-    if record.digest is not None and record.key_id != desired.snapshot.key_id:
-        return True
-    return record.attempted in (desired.request_digest(allow_delete=False), desired.request_digest(allow_delete=True))
 
 
 def _protected(case: Case) -> Hold | None:

@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core import canonical, pointer
 from reconciler.core.catalogue import Catalogue
@@ -119,7 +119,7 @@ def _resolve(value: Json, lookup: Lookup) -> Json:
 
 def values(sections: Sections, places: Iterable[str]) -> frozenset[str]:
     """The secret values at *places* of canonical sections, to be hidden in whatever a server says."""
-    found = (value for place in places for _, value in _scalars(_get(sections, pointer.tokens(place))))
+    found = (value for place in places for _, value in _scalars(get(sections, pointer.tokens(place))))
     return frozenset(value for value in found if value not in (None, *_HARMLESS))
 
 
@@ -132,14 +132,18 @@ def places(written: Sections, resolved: Sections, catalogue: Catalogue) -> froze
         for path, value in _scalars(content)
         if isinstance(value, str) and find(value)
     )
-    known = (
+    return frozenset((*referenced, *known_places(resolved, catalogue)))
+
+
+def known_places(content: Sections, catalogue: Catalogue) -> frozenset[str]:
+    """Pointers of what looks like a secret: by entry, by name, or by credentials in an address."""
+    return frozenset(
         pointer.text((section, *path))
-        for section, content in resolved.items()
-        if catalogue.may_hold_secrets(_all_text(content))
-        for path, value in _scalars(content)
+        for section, members in content.items()
+        if catalogue.may_hold_secrets(_all_text(members))
+        for path, value in _scalars(members)
         if catalogue.is_secret(section, path, value)
     )
-    return frozenset((*referenced, *known))
 
 
 def _all_text(content: JsonObject) -> str:
@@ -182,11 +186,23 @@ def _seal(content: Sections, secret_places: Iterable[str], key: bytes) -> tuple[
     fingerprints: dict[str, str] = {}
     for place in sorted(secret_places):
         path = pointer.tokens(place)
-        value = _get(content, path)
+        value = get(content, path)
         if value is not None and value != MARK:
             fingerprints[place] = fingerprint(key, place, value)
             content = _put(content, path, MARK)
     return content, fingerprints
+
+
+def renewed(stored: Snapshot, catalogue: Catalogue) -> Snapshot:
+    """Stored content in today's canonical form: a new release must not look like a change."""
+    return replace(stored, content=canonical.canonical(stored.content, catalogue))
+
+
+def resealed(stored: Snapshot, catalogue: Catalogue, key: bytes) -> Snapshot:
+    """The same content under today's rules and key: what is a secret now is taken out, other keys' fingerprints go."""
+    sealed, prints = _seal(stored.content, known_places(stored.content, catalogue) - stored.fingerprints.keys(), key)
+    kept = stored.fingerprints if stored.key_id == key_id(key) else {}
+    return Snapshot(sealed, {**kept, **prints}, key_id(key), canonical.content_digest(sealed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +232,7 @@ def align(stored: Snapshot, content: Sections, secret_places: frozenset[str], ke
 def _imprint(content: Sections, fingerprints: Mapping[str, str]) -> Sections:
     for place, value in sorted(fingerprints.items()):
         path = pointer.tokens(place)
-        if _get(content, path) is not None:  # an object of secrets that is one secret now has no members any more
+        if get(content, path) is not None:  # an object of secrets that is one secret now has no members any more
             content = _put(content, path, f"«secret:{value}»")
     return content
 
@@ -242,7 +258,8 @@ def holds_secret(value: Json) -> bool:
     return bool(value != shown(value))
 
 
-def _get(content: Json, path: tuple[str, ...]) -> Json:
+def get(content: Json, path: tuple[str, ...]) -> Json:
+    """The value at a path; None where there is none."""
     for part in path:
         if isinstance(content, Mapping):
             content = content.get(part)

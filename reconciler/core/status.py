@@ -46,6 +46,8 @@ _BY_ACTION = {
 _BY_CONDITION = {
     Condition.VERIFYING: State.VERIFYING,
     Condition.UNCONFIRMED: State.UNCONFIRMED,
+    Condition.RETRYING: State.UNCONFIRMED,  # at other content; what is applied was not looked at since
+    Condition.FAILED: State.UNCONFIRMED,
 }
 
 

@@ -28,6 +28,8 @@ def begin(database: Database, now: datetime, intent: Intent, digest_version: int
         attempted=intent.request_digest,
         digest_version=digest_version,
         now=time_text(now),
+        component=intent.component,
+        status_before=intent.status_before,
     )
     database.run("drop_closed_intents", address=intent.address)
     database.run(
@@ -74,7 +76,7 @@ def retry(database: Database, now: datetime, address: str) -> None:
             "retry",
             address=address,
             condition=after.value,
-            reason="" if after is Condition.SYNCED else "a retry was asked for",
+            reason="a retry was asked for",
             now=time_text(now),
             keep_attempted=after is Condition.UNKNOWN,
         )
@@ -87,7 +89,7 @@ def _after_retry(record: Record) -> Condition:
         return record.condition
     if record.open_intents:
         return Condition.UNKNOWN
-    return Condition.RETRYING if record.digest is None else Condition.SYNCED
+    return Condition.RETRYING if record.digest is None else Condition.UNCONFIRMED
 
 
 def _accept(database: Database, now: datetime, number: int, row: tuple[Any, ...], outcome: Outcome) -> None:

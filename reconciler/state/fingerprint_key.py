@@ -1,6 +1,5 @@
 """The key that secret fingerprints are made with: 32 random bytes in a file of their own, never in the database."""
 
-import hashlib
 import os
 import secrets
 import stat
@@ -11,11 +10,6 @@ from reconciler.errors import StateStoreError
 from reconciler.state.sqlite_errors import mapped_errors
 
 KEY_SIZE_BYTES = 32
-
-
-def key_id(key: bytes) -> str:
-    """Public name of a key, stored beside the fingerprints that it made: 16 hexadecimal digits."""
-    return hashlib.sha256(key).hexdigest()[:16]
 
 
 def random_key() -> bytes:

@@ -4,7 +4,7 @@
 SELECT address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at, condition, reason,
        since, attempted, attempts,
        (SELECT count(*) FROM open_intents WHERE open_intents.address = records.address),
-       ticket, request_id
+       ticket, request_id, component, status_before
 FROM records
 ORDER BY address;
 
@@ -12,7 +12,7 @@ ORDER BY address;
 SELECT address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at, condition, reason,
        since, attempted, attempts,
        (SELECT count(*) FROM open_intents WHERE open_intents.address = records.address),
-       ticket, request_id
+       ticket, request_id, component, status_before
 FROM records
 WHERE address = :address;
 
@@ -33,11 +33,11 @@ FROM intents
 WHERE number = :number;
 
 -- name: start_attempt
-INSERT INTO records (address, task, serial, digest_version, condition, since, attempted)
-VALUES (:address, :task, 1, :digest_version, 'applying', :now, :attempted)
+INSERT INTO records (address, task, serial, digest_version, condition, since, attempted, component, status_before)
+VALUES (:address, :task, 1, :digest_version, 'applying', :now, :attempted, :component, :status_before)
 ON CONFLICT (address) DO UPDATE SET
   task = excluded.task, serial = serial + 1, condition = excluded.condition, reason = '', since = excluded.since,
-  attempted = excluded.attempted;
+  attempted = excluded.attempted, component = excluded.component, status_before = excluded.status_before;
 
 -- name: drop_closed_intents
 DELETE FROM intents WHERE address = :address AND closed;
@@ -93,7 +93,7 @@ ON CONFLICT (address) DO UPDATE SET
   task = excluded.task, serial = serial + 1, digest = excluded.digest, digest_version = excluded.digest_version,
   fingerprints = excluded.fingerprints, key_id = excluded.key_id, revision = excluded.revision,
   applied_at = excluded.applied_at, condition = excluded.condition, reason = '', since = excluded.since,
-  attempted = NULL, attempts = 0, ticket = NULL, request_id = NULL;
+  attempted = NULL, attempts = 0, ticket = NULL, request_id = NULL, component = '', status_before = '';
 
 -- name: set_intents_aside
 UPDATE intents SET closed = 1 WHERE address = :address;

@@ -144,8 +144,9 @@ class SqliteStore:
     def retry(self, address: str) -> None:
         """Clear FAILED, RETRYING, UNKNOWN and APPLYING and the count of unknown attempts; open intents stay.
 
-        The condition becomes UNKNOWN while intents are open (the base is uncertain, whoever asks), else SYNCED when
-        something was ever applied, else RETRYING: certainly without effect, and to be tried again. `attempted` stays
+        The condition becomes UNKNOWN while intents are open (the base is uncertain, whoever asks), else
+        UNCONFIRMED when something was ever applied (how it is now is to be looked at), else RETRYING: certainly without
+        effect, and to be tried again. `attempted` stays
         only beside UNKNOWN: elsewhere no attempt stands between the task and its next one.
         """
         now = self._clock()

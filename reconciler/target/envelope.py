@@ -285,7 +285,7 @@ TABLE = (
     Row("not sent", lambda a: a.trouble is Trouble.NOT_SENT, Kind.TEMPORARY, Kind.TEMPORARY),
     Row("certificate", lambda a: a.trouble is Trouble.CERTIFICATE, Kind.MISCONFIGURED, Kind.MISCONFIGURED),
     Row("no answer", lambda a: a.trouble is Trouble.NO_ANSWER, Kind.UNKNOWN, Kind.TEMPORARY),
-    Row("unsupported", lambda a: a.fails and a.says("Unsupported action"), Kind.INCAPABLE, Kind.INCAPABLE),
+    Row("unsupported", lambda a: a.fails and a.says("Unsupported action:"), Kind.INCAPABLE, Kind.INCAPABLE),
     # From here to "server error" the status alone decides.
     Row("credentials", lambda a: a.status in _CREDENTIALS, Kind.MISCONFIGURED, Kind.MISCONFIGURED),
     Row("redirect", lambda a: a.status in _REDIRECT, Kind.MISCONFIGURED, Kind.MISCONFIGURED),

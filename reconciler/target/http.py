@@ -28,6 +28,7 @@ from typing import TypeVar
 import httpx
 
 from reconciler import __version__
+from reconciler.core.versions import refusal
 from reconciler.errors import PermanentTargetError, TargetMisconfiguredError
 from reconciler.model import SECTIONS, Accepted, Json, JsonObject, ObservedComponent, ObservedProject, UpdateRequest
 from reconciler.target import observed
@@ -36,7 +37,6 @@ from reconciler.target.envelope import Answer, Envelope, Kind, Trouble, answered
 from reconciler.target.failure import failure
 from reconciler.target.settings import TargetSettings
 from reconciler.target.tls import certificate_error, client_context, unused_context
-from reconciler.target.versions import refusal
 from reconciler.target.words import Scrubber
 
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024

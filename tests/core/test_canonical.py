@@ -5,7 +5,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.canonical import canonical, digest, dumps, overlay, scalar_text, wire
+from reconciler.core.canonical import canonical, digest, dumps, filled, overlay, scalar_text, wire
 from tests.core.builders import CATALOGUE, few, whole
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -202,10 +202,16 @@ def test_wire_form_is_equal_to_what_was_written():
     assert canonical(wire(whole()), CATALOGUE) == canonical(whole(), CATALOGUE)
 
 
-def test_overlay_replaces_keys_whole_and_keeps_the_others():
-    before = few(sink={"a": {"x": "1"}, "b": "2"}, source={"c": "3"})
-    after = overlay(before, few(sink={"a": {"y": "1"}}))
-    assert after == few(sink={"a": {"y": "1"}, "b": "2"}, source={"c": "3"})
+def test_overlay_keeps_other_keys_and_other_members_of_objects():
+    before = few(sink={"a": {"x": "1", "z": {"p": "1"}}, "b": "2", "l": [{"m": "1"}]}, source={"c": "3"})
+    after = overlay(before, few(sink={"a": {"y": "1", "z": {"q": "1"}}, "l": [{"n": "1"}]}))
+    nested = {"x": "1", "y": "1", "z": {"p": "1", "q": "1"}}
+    assert after == few(sink={"a": nested, "b": "2", "l": [{"n": "1"}]}, source={"c": "3"})
+
+
+def test_filled_adds_members_but_no_keys():
+    before = few(sink={"a": {"x": "1"}, "b": "2"})
+    assert filled(before, few(sink={"a": {"y": "1"}, "c": "3"})) == few(sink={"a": {"x": "1", "y": "1"}, "c": "3"})
 
 
 def test_overlay_on_nothing_is_what_was_sent():

@@ -110,16 +110,16 @@ def test_same_request_has_the_same_digest():
     ("pattern", "left"),
     [
         pytest.param("/sink/a", {"b": {"c": "1", "d": "2"}, "e": ["x"]}, id="key"),
-        pytest.param("/sink/b/c", {"a": "1", "b": {"d": "2"}, "e": ["x"]}, id="through an object"),
+        pytest.param("/sink/b/c", {"a": "1", "b": {"c": "1", "d": "2"}, "e": ["x"]}, id="part of a key"),
         pytest.param("/*/a", {"b": {"c": "1", "d": "2"}, "e": ["x"]}, id="any section"),
-        pytest.param("/sink/*/c", {"a": "1", "b": {"d": "2"}, "e": ["x"]}, id="any key"),
+        pytest.param("/sink/*", {}, id="any key"),
         pytest.param("/sink", {}, id="section"),
         pytest.param("/source/a", {"a": "1", "b": {"c": "1", "d": "2"}, "e": ["x"]}, id="other section"),
         pytest.param("/sink/a/z", {"a": "1", "b": {"c": "1", "d": "2"}, "e": ["x"]}, id="below a scalar"),
         pytest.param("/sink/e/0", {"a": "1", "b": {"c": "1", "d": "2"}, "e": ["x"]}, id="inside a list"),
     ],
 )
-def test_pattern_leads_through_objects(pattern, left):
+def test_pattern_leaves_out_whole_keys(pattern, left):
     content = few(sink={"a": "1", "b": {"c": "1", "d": "2"}, "e": ["x"]})
     assert without(content, [pattern])["sink"] == left
 

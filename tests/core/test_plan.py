@@ -348,7 +348,7 @@ def test_component_that_failed_after_an_accepted_update_is_shown_and_not_sent_ag
 
 def test_unconfirmed_task_says_so():
     found = planned(None, applied(condition=Condition.UNCONFIRMED, reason="not seen"))
-    assert (found.action, found.remarks) == (Action.NOOP, ("unconfirmed: not seen",))
+    assert (found.action, found.remarks) == (Action.NOOP, ("not seen healthy since: not seen",))
 
 
 def test_renamed_directory_takes_over_without_a_call():

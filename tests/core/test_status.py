@@ -24,7 +24,7 @@ TABLE = [
     pytest.param(item(), with_(Condition.NOT_VERIFIED), State.SYNCED, id="not verified"),
     pytest.param(item(), with_(Condition.VERIFYING), State.VERIFYING, id="verifying"),
     pytest.param(item(), with_(Condition.UNCONFIRMED), State.UNCONFIRMED, id="unconfirmed"),
-    pytest.param(item(), with_(Condition.FAILED), State.SYNCED, id="failed at other content"),
+    pytest.param(item(), with_(Condition.FAILED), State.UNCONFIRMED, id="failed at other content"),
     pytest.param(item(rail="failed"), with_(Condition.FAILED), State.FAILED, id="failed since"),
     pytest.param(item(Action.BLOCKED, "failed"), with_(Condition.FAILED), State.FAILED, id="failed at this content"),
     pytest.param(item(Action.BLOCKED, "danger"), RECORD, State.BLOCKED, id="blocked"),

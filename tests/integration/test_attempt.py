@@ -554,13 +554,14 @@ def test_refused_update_is_sent_when_a_retry_is_asked_for(bench):
     assert bench.apply()["shop"].status is Status.APPLIED
 
 
-def test_refused_update_that_is_taken_back_needs_no_call(bench):
+def test_refused_update_that_is_taken_back_is_looked_at_and_not_sent(bench):
     bench.applied()
     bench.edit("sink", workerNum="12")
     bench.fault("param_error")
     bench.apply()
     bench.edit("sink", workerNum="16")
-    assert bench.apply() == {}
+    bench.look_away()
+    assert (bench.apply()["shop"].status, bench.sent) == (Status.CONFIRMED, [])
 
 
 def test_release_that_is_too_old_is_refused_without_a_call(bench):

@@ -610,3 +610,12 @@ def test_adopt_clears_a_failure(bench):
 
 def test_fleet_is_large_enough_for_a_first_run():
     assert PROJECTS > 50
+
+
+def test_one_of_two_tasks_with_one_address_is_not_adopted(bench):
+    bench.put("a")
+    bench.put("b")
+    outcome = bench.reconciler().adopt(("a",), reason="known", only_new=False)
+    assert list(outcome) == ["a"]
+    assert "b" in outcome["a"]
+    assert bench.store.records() == {}

@@ -174,12 +174,17 @@ def test_kill_9_right_after_begin_leaves_the_intent_open(start, path, open_store
     assert [entry.kind for entry in store.history(None, 9)] == ["intent"]
 
 
-def test_retry_of_failed_content_over_applied_content_is_synced(store, intent):
+def test_retry_of_failed_content_over_applied_content_is_unconfirmed(store, intent):
     store.conclude(store.begin(intent("A")), ACCEPTED)
     store.conclude(store.begin(intent("B")), FAILED)
     store.retry("a1")
     record = store.record("a1")
-    assert (record.condition, record.reason, record.attempted, record.serial) == (Condition.SYNCED, "", None, 2)
+    assert (record.condition, record.reason, record.attempted, record.serial) == (
+        Condition.UNCONFIRMED,
+        "a retry was asked for",
+        None,
+        2,
+    )
 
 
 @pytest.mark.parametrize("outcome", [RETRYING, FAILED], ids=["retrying", "failed"])

@@ -1,11 +1,9 @@
 """The key file."""
 
-import hashlib
-
 import pytest
 
 from reconciler.errors import StateStoreError
-from reconciler.state.fingerprint_key import key_id, load_key, load_or_make_key
+from reconciler.state.fingerprint_key import load_key, load_or_make_key
 
 
 @pytest.fixture
@@ -81,7 +79,3 @@ def test_a_key_of_another_length_is_refused(store, key_path, size, found):
 def test_a_key_that_cannot_be_read_is_a_store_error(tmp_path):
     with pytest.raises(StateStoreError, match="Is a directory"):
         load_key(tmp_path)
-
-
-def test_a_key_is_named_by_the_start_of_its_digest():
-    assert key_id(b"k" * 32) == hashlib.sha256(b"k" * 32).hexdigest()[:16]

@@ -110,9 +110,7 @@ def _change(change: Change) -> Iterator[Line]:
 def _values(change: Change) -> str:
     old, new = words.old_and_new(change)
     if change.left_in_place:
-        # Whether a member of an object goes when the object is sent without it depends on how deep OMS merges.
-        stays = "stays" if change.pointer.count("/") == 1 else "perhaps stays"
-        return f"  {words.value(old)} {stays} on the component (allowDelete is false)"
+        return f"  {words.value(old)} stays on the component (allowDelete is false)"
     if change.parts:
         return ""
     if new is None or old is None:

@@ -73,6 +73,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "wide-address": Rule(_ERROR, "TASK_NAME and IP can mean several components, which share tuning at most"),
         "wide-delete": Rule(_ERROR, "allowDelete counts for exactly one component only"),
         "unmanaged-delete": Rule(_ERROR, "allowDelete would delete what is kept out of the payload"),
+        "unmanaged-part": Rule(_ERROR, "a key is sent whole or not at all, so a part of it cannot be left out"),
         "not-carried-out": Rule(_ERROR, "ignoring a declared safeguard would be dangerous"),
         # task.json and reset.json
         "address": Rule(_ERROR, "a task is for one component, named in one way"),

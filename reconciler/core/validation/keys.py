@@ -153,7 +153,7 @@ class KeyRules:
         for name, value in content.items():
             entries = self._names[section, ()].get(name, ())
             tuning = entries and all(entry.ownership is Ownership.OPERATOR for entry in entries)
-            secret = self._catalogue.is_secret(section, (name,), value)
+            secret = self._catalogue.is_secret(section, (name,), value) or "${" in str(value)
             if name != SCHEMA_KEY and (section == "condition" or not tuning or secret):
                 hint = "Use dimension NAME, one task for each component."
                 yield Finding(section, (name,), "wide-address", expected, shown(name), hint, at_key=True)

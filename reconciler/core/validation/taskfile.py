@@ -31,6 +31,9 @@ def pointers(task: JsonObject, name: str) -> tuple[str, ...]:
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
+_WHOLE_KEY = 2  # slashes of a pointer to a key of a file
+
+
 def check_task(task: JsonObject) -> Iterator[Finding]:
     """What a schema cannot say about `task.json`.
 
@@ -49,6 +52,10 @@ def check_task(task: JsonObject) -> Iterator[Finding]:
         if pointers(task, "unmanaged"):
             hint = "Take one of the two out: with allowDelete, what is not sent is deleted."
             yield Finding("task", ("unmanaged",), "unmanaged-delete", "an empty list with allowDelete", "a list", hint)
+    for index, place in enumerate(pointers(task, "unmanaged")):
+        if place.count("/") > _WHOLE_KEY:
+            expected, hint = "a pointer to a whole key, /sink/workerNum", "Name the key that holds it."
+            yield Finding("task", ("unmanaged", str(index)), "unmanaged-part", expected, shown(place), hint)
     suspend = task.get("suspend")
     if isinstance(suspend, dict):
         yield from _check_moment("task", ("suspend", "until"), suspend.get("until"))

@@ -17,12 +17,11 @@ from reconciler.core.validation import rules, taskfile
 from reconciler.core.validation.explain import Explainer
 from reconciler.core.validation.findings import RULES, SCHEMA_KEY, Finding
 from reconciler.core.validation.keys import KeyRules, View
-from reconciler.model import SECTIONS, Address, JsonObject, RawTask, Severity, Task, Violation
+from reconciler.model import SECTIONS, TASK_FILES, Address, JsonObject, RawTask, Severity, Task, Violation
 
 DOCUMENTS = ("task", *SECTIONS, "reset")
 """What a task's directory holds, one file each: `task.json`, ..."""
 
-FILES = tuple(f"{document}.json" for document in DOCUMENTS)
 
 _OPTIONAL = "reset"
 _NAMED = 20  # tasks named in one message
@@ -160,7 +159,7 @@ class _Files:
         self.faults: list[tuple[str, Fault]] = []
         self._raw = raw
         self._places: dict[str, Places] = {}
-        for document, file in zip(DOCUMENTS, FILES, strict=True):
+        for document, file in zip(DOCUMENTS, TASK_FILES, strict=True):
             if file in raw.files:
                 decoded = decode.decode(raw.files[file])
                 content = decoded.value if decoded.value is not None else decoded.partial
@@ -212,7 +211,7 @@ def _missing(raw: RawTask) -> Iterator[Violation]:
     if not raw.files and any(violation.severity is Severity.ERROR for violation in raw.violations):
         return  # the folder itself could not be read
     reported = {violation.file for violation in raw.violations}
-    for document, file in zip(DOCUMENTS, FILES, strict=True):
+    for document, file in zip(DOCUMENTS, TASK_FILES, strict=True):
         if file not in raw.files and document != _OPTIONAL and _path(raw.name, document) not in reported:
             hint = "An empty section is written {}." if document in SECTIONS else "It says which component is meant."
             yield _whole(raw.name, document, "missing-file", f"a file {file}", "none", hint)

@@ -20,7 +20,9 @@ CREATE TABLE records (
   attempted      TEXT,
   attempts       INTEGER NOT NULL DEFAULT 0,
   ticket         TEXT,
-  request_id     TEXT
+  request_id     TEXT,
+  component      TEXT NOT NULL DEFAULT '',
+  status_before  TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE contents (

@@ -9,8 +9,19 @@ from hypothesis import strategies as st
 from reconciler import resources
 from reconciler.core.validation.explain import Explainer
 from reconciler.core.validation.findings import RULES, shown
-from reconciler.core.validation.validator import DOCUMENTS, FILES, Validator, address_clashes
-from reconciler.model import Address, ComponentRole, Dimension, Link, Place, RawTask, Severity, Suspension, Violation
+from reconciler.core.validation.validator import DOCUMENTS, Validator, address_clashes
+from reconciler.model import (
+    TASK_FILES,
+    Address,
+    ComponentRole,
+    Dimension,
+    Link,
+    Place,
+    RawTask,
+    Severity,
+    Suspension,
+    Violation,
+)
 from tests.tasks import DATAFLOW, JDBC, NAME, RESET, ROLE, STORE, VALIDATOR, errors, examine, files, only, warnings
 
 SENTINEL = "S3NTINEL"
@@ -54,6 +65,7 @@ EXAMPLES = {
         "/allowDelete",
     ),
     "unmanaged-delete": ({"task": {"allowDelete": True, "unmanaged": ["/sink/dryRun"]}}, "task", "/unmanaged"),
+    "unmanaged-part": ({"task": {"unmanaged": ["/sink/workerNum", "/sink/props/a"]}}, "task", "/unmanaged/1"),
     "not-carried-out": ({"task": {"windows": []}}, "task", "/windows"),
     "address": ({"task": {"component": ROLE}}, "task", ""),
     "moment": ({"reset": RESET | {"expires": "2026-02-30T00:00:00Z"}}, "reset", "/expires"),
@@ -178,7 +190,7 @@ def test_start_of_a_reset_is_read_in_every_form(moment):
 
 def test_every_missing_file_is_an_error():
     examined = VALIDATOR.examine(RawTask("shop", {}))
-    assert errors(examined) == {("missing-file", f"shop/{file}", "") for file in FILES if file != "reset.json"}
+    assert errors(examined) == {("missing-file", f"shop/{file}", "") for file in TASK_FILES if file != "reset.json"}
 
 
 def test_missing_section_says_how_an_empty_one_is_written():
@@ -383,7 +395,7 @@ BYTES = st.one_of(st.binary(max_size=40), OBJECT.map(lambda value: json.dumps(va
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.dictionaries(st.sampled_from(FILES), BYTES))
+@given(st.dictionaries(st.sampled_from(TASK_FILES), BYTES))
 def test_any_bytes_in_any_file_are_a_task_or_violations(content):
     examined = VALIDATOR.examine(RawTask("shop", files() | content))
     assert (examined.task is None) == bool(errors(examined))

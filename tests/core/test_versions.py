@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.target.versions import refusal
+from reconciler.core.versions import refusal
 
 UPDATE, RESET = "UpdateIncrSync", "ResetIncrStartTimestamp"
 
