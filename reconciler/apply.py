@@ -61,6 +61,9 @@ def carry_out(survey: Survey, tools: Tools, reason: str = "") -> tuple[Result, .
                 results.update(future.result())
         except BaseException:
             tools.stopping.set()
+            tools.report(
+                "stopping", "calls under way are ended and written down, which may take a minute; none is begun"
+            )
             for run in runs:
                 run.give_up("the run was stopped")
             raise
@@ -122,10 +125,11 @@ class TargetRun:
 
     def _remember(self, job: Job, result: Result) -> None:
         """Leave a trace of what never got as far as an intent: who looks at the state later asks why."""
-        if result.status is Status.PENDING and not job.sent:
-            self._tools.store.note("pending", job.item.task, {"message": result.message})
+        if result.status in (Status.PENDING, Status.BLOCKED) and not job.sent:
+            self._tools.store.note(result.status.value, job.item.task, {"message": result.message})
             record = self._tools.store.record(job.item.address)
-            if record is not None and record.condition in (Condition.SYNCED, Condition.NOT_VERIFIED):
+            told = (Condition.SYNCED, Condition.NOT_VERIFIED, Condition.RETRYING)
+            if record is not None and record.condition in told:
                 self._tools.store.set_condition(job.item.address, Condition.RETRYING, result.message)
 
     def _work_together(self) -> None:
@@ -214,7 +218,9 @@ class TargetRun:
             job.retry_until = now + RETRY_BUDGET_S
         if now + again.wait_s > job.retry_until:
             return again.result
-        self._tools.report(job.item.task, f"again in {again.wait_s:.1f} s: {again.result.message}")
+        news = f": {again.result.message}" if again.result.message != job.told else ""
+        job.told = again.result.message
+        self._tools.report(job.item.task, f"again in {again.wait_s:.1f} s{news}")
         self._order += 1
         heapq.heappush(self._queue, (now + again.wait_s, self._order, job))
         return None

@@ -113,6 +113,7 @@ class Job:
     capped: int = 0  # those that failed in a way that is repeated a few times only
     sent: int = 0  # attempts that reached the journal: each advanced the serial
     unknown: bool = False  # an attempt of this run has no clear outcome
+    told: str = ""  # why it was put off last, so that the same is not said again
     before: ObservedComponent | None = None  # as it was before the first attempt
 
     @property

@@ -315,7 +315,7 @@ class JournalEntry:
     sequence: int
     at: datetime
     kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending",
-    #            "target", "refingerprint"
+    #            "blocked", "target", "refingerprint"
     task: str
     address: str
     action: str

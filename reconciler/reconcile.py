@@ -48,6 +48,14 @@ class Survey:
     tasks: Mapping[str, Address]  # every valid task, selected or not
 
 
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What came of adopting one task."""
+
+    problem: str = ""  # why it was not adopted; "" when it was
+    passed_over: tuple[str, ...] = ()  # pointers of differences that now count as applied, without a call
+
+
 @dataclass(slots=True)
 class _Findings:
     """What a walk over the fleet gathers."""
@@ -130,7 +138,7 @@ class Reconciler:
             plan, found.work, found.unconfirmed, sorted_violations, found.taken_over, found.refreshed, found.tasks
         )
 
-    def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, str]:
+    def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, Adoption]:
         """Record the files of tasks as applied, without calling anything.
 
         Args:
@@ -139,12 +147,12 @@ class Reconciler:
             only_new: leave tasks alone that the store knows already.
 
         Returns:
-            `{task: why it was not adopted}`, "" for those that were.
+            `{task: what came of it}`.
         """
         chosen = tuple(selection)
         records, key = self._store.records(), self._store.fingerprint_key()
         found, ready = _Findings(), dict[str, Desired]()
-        outcome: dict[str, str] = {}
+        outcome: dict[str, Adoption] = {}
         for raw in self._source.tasks():
             _count_in(found, raw)
             examined = self._validator.examine(raw)
@@ -153,18 +161,23 @@ class Reconciler:
             if not is_chosen(raw.name, chosen):
                 continue
             if examined.task is None:
-                outcome[raw.name] = planning.invalid(raw.name, _errors(examined.violations)).reason
+                outcome[raw.name] = Adoption(planning.invalid(raw.name, _errors(examined.violations)).reason)
             elif not (only_new and examined.task.address.id in records):
                 try:
                     ready[raw.name] = prepare(examined.task, self._catalogue, self._lookup, key)
                 except SecretError as error:
-                    outcome[raw.name] = str(error)
+                    outcome[raw.name] = Adoption(str(error))
         for name, violation in address_clashes(found.tasks.items()).items():
             if ready.pop(name, None) is not None:
-                outcome[name] = planning.invalid(name, (violation,)).reason
+                outcome[name] = Adoption(planning.invalid(name, (violation,)).reason)
         for name, desired in ready.items():
-            self._store.adopt(desired.task.address.id, name, desired.snapshot, _revision(found), reason)
-            outcome[name] = ""
+            record = records.get(desired.task.address.id)
+            base = self._base(desired, record, Surroundings(self._clock.now()))
+            changes = planning.compare(desired, base, self._catalogue, key).changes if base.snapshots else ()
+            passed_over = tuple(change.path for change in changes)
+            why = f"{reason}; differences taken as applied: {', '.join(passed_over)}" if passed_over else reason
+            self._store.adopt(desired.task.address.id, name, desired.snapshot, _revision(found), why)
+            outcome[name] = Adoption(passed_over=passed_over)
         return dict(sorted(outcome.items()))
 
     def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:

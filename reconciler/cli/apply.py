@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.config import Settings
     from reconciler.core.policy import Policy
     from reconciler.core.render.data import SavedPlan
-    from reconciler.model import JsonObject
+    from reconciler.model import Item, JsonObject
     from reconciler.reconcile import Survey
     from reconciler.state.sqlite import SqliteStore
 
@@ -200,8 +200,7 @@ class _Request:
         records = any(item.action is Action.ADOPT for item in survey.plan.items)
         if self._options.yes or not (number or records):
             return True
-        question = f"Send {number} update{'' if number == 1 else 's'}?" if number else "Record these tasks as applied?"
-        return click.confirm(question, err=True)
+        return click.confirm(_question(survey) if number else "Record these tasks as applied?", err=True)
 
     def _conclude(self, survey: "Survey", results: "tuple[Result, ...]") -> int:
         from reconciler.attempt import Status
@@ -236,7 +235,38 @@ class _Request:
             }
             for r in results
         ]
+        seen = {result.task for result in results}
+        rows += [_untried(item) for item in survey.plan.items if item.task not in seen and _is_of_interest(item)]
         return {"version": 1, "plan": survey.plan.id, "results": rows, "summary": _counts(survey, results)}
+
+
+def _is_of_interest(item: "Item") -> bool:
+    from reconciler.model import Action
+
+    return item.rail == "failed" or item.action in (
+        Action.BLOCKED,
+        Action.INVALID,
+        Action.ORPHANED,
+        Action.SUSPENDED,
+    )
+
+
+def _untried(item: "Item") -> "JsonObject":
+    """A row for what nothing was tried for: blocked, invalid, suspended, orphaned, failed before."""
+    status = "failed" if item.rail == "failed" else item.action.value
+    ids = {"ticket": None, "request_id": None}
+    return {"task": item.task, "action": item.intended.value, "status": status, "message": item.reason, **ids}
+
+
+def _question(survey: "Survey") -> str:
+    from reconciler.model import Action
+
+    number = len(survey.plan.to_send)
+    deleting = sum(item.action is Action.UPDATE_DELETE for item in survey.plan.to_send)
+    deletion = f", {deleting} of them with deletion" if deleting else ""
+    if number == 1:
+        return f"Send 1 update{' with deletion' if deleting else ''}? It restarts the component."
+    return f"Send {number} updates{deletion}? They restart {number} components."
 
 
 def _saved(wanted: str | None) -> "SavedPlan | None":
@@ -289,6 +319,7 @@ def _counts(survey: "Survey", results: "tuple[Result, ...]") -> dict[str, int]:
     words = ("applied", "confirmed", "adopted", "not-verified", "unconfirmed", "failed", "unknown", "pending")
     counts = {word: ended[word] for word in words}
     counts["blocked"] = ended["blocked"] + planned["blocked"]
+    counts["failed"] += planned["failed"]
     untouched = {word: planned[key] for key, word in _UNTOUCHED.items()}
     untouched["unchanged"] -= sum(result.action is Action.NOOP for result in results)  # those that were looked at
     return {**counts, **untouched}

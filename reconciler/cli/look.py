@@ -1,5 +1,7 @@
 """`reconciler status`, `explain`, `history`: what is, why, and what was done. They change nothing."""
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.core.status import TaskStatus
     from reconciler.model import JournalEntry, Json
 
+_HEAD_CELLS = 3  # of a row that is printed as a block: they stand on its first line
 _STYLES = {
     "synced": "green",
     "failed": "red",
@@ -94,7 +97,10 @@ def _statuses(session: Session, tasks: tuple[str, ...]) -> "tuple[list[TaskStatu
     for remark in survey.plan.remarks:
         warn(remark)
     calling = holder is not None
-    found = [status_of(item, records.get(item.address), calling=calling) for item in survey.plan.items]
+    found = [
+        status_of(item, records.get(item.address), calling=calling, trouble=troubles.get(item.target, ("", ""))[1])
+        for item in survey.plan.items
+    ]
     return found, str(holder) if holder else "", troubles
 
 
@@ -160,8 +166,9 @@ def _history_row(entry: "JournalEntry") -> "Json":
 
 
 def _detail(entry: "JournalEntry") -> str:
-    named = ("message", "reason", "from", "rail", "until", "attempt", "forced")
-    return "; ".join(f"{key}: {entry.detail[key]}" for key in named if entry.detail.get(key))
+    named = ("message", "reason", "from", "until", "attempt", "forced")
+    told = {key: entry.detail[key] for key in named if entry.detail.get(key)}
+    return "; ".join(f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in told.items())
 
 
 def _time(at: datetime | None) -> str:
@@ -169,22 +176,31 @@ def _time(at: datetime | None) -> str:
 
 
 def _table(session: Session, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: fitted to a terminal, one unbroken line a row elsewhere."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    """Print a table; where it does not fit a terminal, a block a row."""
     from reconciler.core.render.words import safe
 
-    console = Console(
-        color_system="standard" if session.colored else None, force_terminal=session.colored or None, highlight=False
-    )
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    wide = [[len(head) for head in heads]]
-    for row in rows:
-        cells = [safe(cell) for cell in row]
-        wide.append([len(cell) for cell in cells])
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
-    if not console.is_terminal:
-        console.width = sum(max(column) + 2 for column in zip(*wide, strict=True)) + 1
-    console.print(table)
+    cells = [[safe(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if width is not None and sum(widths) + 2 * len(widths) > width:
+        for row in cells:
+            _print_block(session, heads, row)
+        return
+    click.echo(click.style(_line(heads, widths), bold=True), color=session.colored)
+    for row in cells:
+        padded = [cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)]
+        styled = [click.style(text, fg=_STYLES.get(cell)) for text, cell in zip(padded, row, strict=True)]
+        click.echo("  ".join(styled if session.colored else padded).rstrip())
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _print_block(session: Session, heads: Sequence[str], row: Sequence[str]) -> None:
+    """The short cells on one line, the long ones below it, whole: names and commands are there to be copied."""
+    short = [click.style(cell, fg=_STYLES.get(cell)) for cell in row[:_HEAD_CELLS] if cell]
+    click.echo("  ".join(short), color=session.colored)
+    for head, cell in zip(heads[_HEAD_CELLS:], row[_HEAD_CELLS:], strict=True):
+        if cell:
+            click.echo(f"    {head}: {cell}")

@@ -38,11 +38,14 @@ def adopt(session: Session, task: tuple[str, ...], all_: bool, reason: str) -> i
         outcome = wiring.reconciler(settings, store).adopt(task, reason=reason, only_new=all_)
     finally:
         store.close()
-    for name, problem in outcome.items():
-        say(f"{name}: {f'not adopted: {problem}' if problem else 'adopted, nothing was called'}")
+    for name, adoption in outcome.items():
+        text = f"not adopted: {adoption.problem}" if adoption.problem else "adopted, nothing was called"
+        if adoption.passed_over:
+            text += f"; differences taken as applied: {', '.join(adoption.passed_over)}"
+        say(f"{name}: {text}")
     if not outcome:
         say("nothing to adopt")
-    return 1 if any(outcome.values()) else 0
+    return 1 if any(adoption.problem for adoption in outcome.values()) else 0
 
 
 @click.command()
@@ -88,22 +91,26 @@ def retry(session: Session, task: tuple[str, ...]) -> int:
     Sends nothing itself. What an unanswered update may have done stays in doubt until one is answered.
     """
     from reconciler import wiring
+    from reconciler.model import Condition
     from reconciler.reconcile import is_chosen
 
+    clearable = (Condition.FAILED, Condition.RETRYING, Condition.UNKNOWN, Condition.APPLYING)
     settings = session.settings()
     store = wiring.open_store(settings, read_only=False)
     try:
         records = store.records().values()
         check_tasks(settings, store, task)
         chosen = [record for record in records if is_chosen(record.task, task)]
-        targets = store.target_trouble()
-        for record in chosen:
+        stuck = [record for record in chosen if record.condition in clearable]
+        survey = wiring.reconciler(settings, store).survey(settings.policy, task)
+        targets = {item.target for item in survey.plan.items} & store.target_trouble().keys()
+        for record in stuck:
             store.retry(record.address)
-            say(f"{record.task}: cleared, the next apply tries again")
-        for target in targets:
+            say(f"{record.task}: cleared; the next apply sends what differs, else looks at the component")
+        for target in sorted(targets):
             store.set_target_trouble(target, "", "")
             say(f"target {target}: cleared")
-        if not (chosen or targets):
+        if not (stuck or targets):
             say("nothing to clear")
     finally:
         store.close()

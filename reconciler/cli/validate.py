@@ -35,6 +35,8 @@ def validate(session: Session, path: tuple[Path, ...], format_: str) -> int:
         roots, literal_secrets = {(settings.desired_state, None): None}, settings.literal_secrets
     for folder, only in roots:
         number, violations = _examine(folder, only, literal_secrets)
+        if not number and path:
+            raise click.UsageError(f"{folder}: no tasks found; a task is a folder with task.json and four files")
         if not number:
             warn(f"{folder}: no tasks found")
         tasks += number

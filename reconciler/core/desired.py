@@ -54,22 +54,32 @@ def prepare(task: Task, catalogue: Catalogue, lookup: secrets.Lookup, key: bytes
         key: the fingerprint key.
 
     Raises:
-        SecretError: a reference cannot be resolved; names it.
+        SecretError: references cannot be resolved; names them all.
     """
     written = without(task.sections, task.unmanaged)
     found: set[str] = set()  # a server may quote a part of an address: the password alone
-    resolved = secrets.resolve(written, _noting(lookup, found))
+    missing: list[str] = []
+    resolved = secrets.resolve(written, _noting(lookup, found, missing))
+    if missing:
+        raise SecretError("; ".join(dict.fromkeys(missing)))
     content = canonical.canonical(resolved, catalogue)
     places = secrets.places(written, content, catalogue)
     hidden = secrets.values(content, places) | (found - {""})
     return Desired(task, resolved, content, places, hidden, secrets.seal(content, places, key))
 
 
-def _noting(lookup: secrets.Lookup, found: set[str]) -> secrets.Lookup:
+def _noting(lookup: secrets.Lookup, found: set[str], missing: list[str]) -> secrets.Lookup:
+    """A lookup that goes on after a reference that cannot be resolved, so that all of them are told at once."""
+
     def value(scheme: str, name: str) -> str:
-        text = lookup(scheme, name)
+        try:
+            text = lookup(scheme, name)
+        except SecretError as error:
+            missing.append(str(error))
+            return ""
         if canonical.has_surrogate(text):
-            raise SecretError(f"{secrets.Reference(scheme, name)}: its value is not UTF-8 text")
+            missing.append(f"{secrets.Reference(scheme, name)}: its value is not UTF-8 text")
+            return ""
         found.add(text)
         return text
 

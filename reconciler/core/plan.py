@@ -6,6 +6,7 @@ The caller walks over the fleet and keeps only what a plan needs, so that memory
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from reconciler.core import canonical, pointer, policy, secrets
 from reconciler.core.catalogue import Catalogue
@@ -124,13 +125,13 @@ def plan_task(desired: Desired, base: Base, around: Surroundings, catalogue: Cat
     """What happens to one valid task, and why."""
     task, record = desired.task, base.record
     if is_unchanged(desired, record) and task.name not in around.policy.resend:
-        return _noop(desired, record, (), ())
+        return _paused(_noop(desired, record, (), ()), task, around)
     comparison = compare(desired, base, catalogue, key)
     changes = tuple(_left_in_place(change, task) for change in comparison.changes)
     remarks = _remarks(comparison)
     intended = _intended(changes, base, task.name in around.policy.resend, around.policy)
     if intended is Action.NOOP:
-        return _noop(desired, record, changes, remarks)
+        return _paused(_noop(desired, record, changes, remarks), task, around)
     lacking = missing(desired, comparison.present, catalogue)
     case = Case(desired, record, intended, changes, lacking, around)
     return _held(_sending(case, remarks), case)
@@ -163,6 +164,14 @@ def _noop(desired: Desired, record: Record | None, changes: tuple[Change, ...], 
     if record is not None and policy.is_unconfirmed(desired, record):
         return replace(item, remarks=(*remarks, f"not seen healthy since: {record.reason or record.condition.value}"))
     return item
+
+
+def _paused(item: Item, task: Task, around: Surroundings) -> Item:
+    """A task with nothing to do is suspended all the same: who asked for it wants to see it."""
+    held = policy.suspended(task.name, task.suspend, around)
+    if held is None or item.rail == "failed":
+        return item
+    return replace(item, action=held.action, rail=held.rail, reason=held.reason, until=held.until)
 
 
 def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
@@ -295,7 +304,7 @@ def _warnings(case: Case) -> tuple[str, ...]:
     return tuple(
         f"{change.path}: {change.danger.reason} ({change.danger.level.value})"
         for change in case.effective
-        if change.danger is not None
+        if change.danger is not None and not policy.needs_allow(change, case.desired.task.allow)  # the rail says it
     )
 
 
@@ -331,10 +340,15 @@ def reset(task: Task, record: Record | None) -> Item | None:
         id=canonical.digest(material),
         action=Action.BLOCKED,
         rail="approval",
-        reason=f"reset {wanted.request} of the {link.value} link of {wanted.project} to {wanted.start_timestamp}"
-        " needs an approval, which this release cannot take: it is shown and never carried out",
+        reason=f"reset {wanted.request} of the {link.value} link of {wanted.project}"
+        f" to {_moment(wanted.start_timestamp)} needs an approval, which this release cannot take:"
+        " it is shown and never carried out",
         cost=("stops and resumes the project" if wanted.stop else "resets while running",),
     )
+
+
+def _moment(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")  # the schema bounds it
 
 
 def orphaned(record: Record, *, moved: bool) -> Item:
@@ -379,11 +393,13 @@ def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = 
 
 
 def summary(plan: Plan) -> Mapping[str, int]:
-    """Counts for the last line: tasks by action, and restarts."""
-    counts = Counter(item.action.value for item in plan.items)
+    """Counts for the last line: items by action, those of failed tasks by themselves, and restarts."""
+    failed = sum(item.rail == "failed" for item in plan.items)
+    counts = Counter(item.action.value for item in plan.items if item.rail != "failed")
     tasks = {item.task for item in plan.items}
     restarts = sum(item.action in (Action.UPDATE, Action.UPDATE_DELETE) for item in plan.items)
-    return {"tasks": len(tasks), **{action.value: counts[action.value] for action in Action}, "restarts": restarts}
+    actions = {action.value: counts[action.value] for action in Action}
+    return {"tasks": len(tasks), **actions, "failed": failed, "restarts": restarts}
 
 
 def exit_code(plan: Plan) -> int:

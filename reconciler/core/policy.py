@@ -189,7 +189,7 @@ def _failed(case: Case) -> Hold | None:
     record = case.record
     if record is None or not has_failed(case.desired, record):
         return None
-    return Hold("failed", f"the last attempt failed: {record.reason}; mend the files, or reconciler retry TASK")
+    return Hold("failed", f"the last attempt failed: {record.reason}")
 
 
 def _unknown(case: Case) -> Hold | None:
@@ -198,33 +198,34 @@ def _unknown(case: Case) -> Hold | None:
         return None
     return Hold(
         "unknown",
-        f"sent {record.attempts} times and never clearly answered: {record.reason};"
-        " look at the component in the console, then reconciler retry TASK",
+        f"sent {record.attempts} times and never clearly answered: {record.reason}",
     )
 
 
 def _protected(case: Case) -> Hold | None:
     if case.is_new:
         return None
-    for change in case.effective:
-        if any(pointer.touches(pattern, change.path) for pattern in case.desired.task.protect):
-            return Hold("protect", f"{change.path} is protected in task.json and would be {_verb(change)}")
-    return None
+    protect = case.desired.task.protect
+    found = [c for c in case.effective if any(pointer.touches(pattern, c.path) for pattern in protect)]
+    changes = "; ".join(f"{c.path} is protected in task.json and would be {_verb(c)}" for c in found)
+    return Hold("protect", changes) if found else None
 
 
 def _dangerous(case: Case) -> Hold | None:
     if case.is_new:
         return None
-    for change in case.effective:
-        danger = change.danger
-        allowed = any(pointer.covers(pattern, change.path) for pattern in case.desired.task.allow)
-        if danger is not None and danger.level is not DangerLevel.WARN and not allowed:
-            return Hold(
-                "danger",
-                f"{change.path} would be {_verb(change)}: {danger.reason};"
-                f' if that is meant, add "{change.path}" to allow in task.json',
-            )
-    return None
+    found = [change for change in case.effective if needs_allow(change, case.desired.task.allow)]
+    if not found:
+        return None
+    changes = "; ".join(f"{c.path} would be {_verb(c)}: {c.danger.reason if c.danger else ''}" for c in found)
+    names = ", ".join(f'"{change.path}"' for change in found)
+    return Hold("danger", f"{changes}; if that is meant, add {names} to allow in task.json")
+
+
+def needs_allow(change: Change, allow: tuple[str, ...]) -> bool:
+    """Whether a change is dangerous and nobody said in `task.json` that it may be made."""
+    dangerous = change.danger is not None and change.danger.level is not DangerLevel.WARN
+    return dangerous and not any(pointer.covers(pattern, change.path) for pattern in allow)
 
 
 def _verb(change: Change) -> str:

@@ -51,26 +51,32 @@ _BY_CONDITION = {
 }
 
 
-def status_of(item: Item, record: Record | None, *, calling: bool) -> TaskStatus:
+def status_of(item: Item, record: Record | None, *, calling: bool, trouble: str = "") -> TaskStatus:
     """State of one task.
 
     Args:
         item: its line of a fresh plan.
         record: what the store knows of its address.
         calling: whether somebody holds the writer lock now.
+        trouble: what keeps its target from being used; "" when nothing does.
     """
     state = _state(item, record, calling=calling)
     return TaskStatus(
         task=item.task,
         state=state,
-        since=record.since if record else None,
+        since=record.since if record and state in _OF_THE_RECORD else None,
         reason=_reason(item, record, state),
-        next_step=_next_step(item, state),
+        next_step=_TARGET_STEP if trouble and state is State.OUT_OF_SYNC else _next_step(item, state),
         until=item.until,
         revision=record.revision if record else "",
-        ticket=record.ticket if record else None,
-        request_id=record.request_id if record else None,
+        ticket=record.ticket if record and state in _OF_THE_TICKET else None,
+        request_id=record.request_id if record and state in _OF_THE_TICKET else None,
     )
+
+
+_OF_THE_TICKET = (State.SYNCED, State.UNCONFIRMED, State.VERIFYING)
+_OF_THE_RECORD = (*_OF_THE_TICKET, State.APPLYING, State.FAILED)
+"""States that tell of the last call; the others follow from the files, and are as old as those."""
 
 
 def _state(item: Item, record: Record | None, *, calling: bool) -> State:
@@ -86,7 +92,9 @@ def _state(item: Item, record: Record | None, *, calling: bool) -> State:
 
 
 def _reason(item: Item, record: Record | None, state: State) -> str:
-    rail = f"{item.rail}: " if item.rail else ""
+    if state is State.APPLYING:
+        return "a call is under way"
+    rail = f"{item.rail}: " if item.rail and item.rail != state.value else ""
     if state is State.OUT_OF_SYNC and record is not None and record.condition is Condition.RETRYING and record.reason:
         return f"{item.reason}; the last attempt had no effect: {record.reason}"
     if state in (State.UNCONFIRMED, State.VERIFYING) and record is not None:
@@ -109,17 +117,19 @@ _RAIL_STEPS = {
     "mode": "set policy.mode to auto",
     "unknown": "look at the component in the console, then reconciler retry {task}",
     "secret": "make the reference resolvable where reconciler runs",
-    "target": "add the target to the configuration, or mend target in task.json",
+    "target": "correct the target in the configuration, or target in task.json",
     "capability": "upgrade the server, then reconciler retry {task}",
-    "approval": "nothing in this release",
+    "approval": "take reset.json out: this release carries out no reset",
 }
+_TARGET_STEP = "correct the target in the configuration, then reconciler apply"
 _STATE_STEPS = {
     State.SYNCED: "",
     State.OUT_OF_SYNC: "reconciler apply {task}",
     State.APPLYING: "wait",
     State.VERIFYING: "wait, or look at the ticket in the console",
     State.UNCONFIRMED: "look at the ticket in the console; the next reconciler apply looks again",
-    State.FAILED: "mend the files, or reconciler retry {task}",
+    State.FAILED: "look at the component in the console; change the files, or reconciler retry {task}"
+    " and then apply, or apply --resend {task} --reason TEXT",
     State.BLOCKED: "",
     State.SUSPENDED: "",
     State.INVALID: "reconciler validate",
@@ -134,8 +144,14 @@ def _next_step(item: Item, state: State) -> str:
 
 def explain(status: TaskStatus) -> str:
     """One or two sentences: what is, why, until when, what to do."""
-    since = f" since {status.since.isoformat(timespec='seconds')}" if status.since else ""
-    until = f", until {status.until.isoformat(timespec='seconds')}" if status.until else ""
+    since = f" since {_text(status.since)}" if status.since else ""
+    until = f", until {_text(status.until)}" if status.until else ""
     ticket = f" (ticket {status.ticket})" if status.ticket is not None else ""
-    first = f"{status.task} is {status.state.value}{since}{until}: {status.reason}{ticket}."
+    reason = status.reason.rstrip(".")
+    said = "" if ticket.strip(" ()") in reason else ticket
+    first = f"{status.task} is {status.state.value}{since}{until}: {reason}{said}."
     return f"{first} Next: {status.next_step}." if status.next_step else first
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")

@@ -104,7 +104,7 @@ def open_for_writing(path: Path) -> Database:
     """
     path = _real(path)
     with mapped_errors(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private_folder(path.parent)
         with _alone_in(path.parent):
             _create_private(path)
             connection = _connect(path, "mode=rw")
@@ -248,6 +248,14 @@ def _try_writing(connection: sqlite3.Connection) -> None:
 def _real(path: Path) -> Path:
     """The file itself, so that all links to one database share its lock and its key."""
     return Path(os.path.realpath(path))
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Make the folder of the store, and keep git from taking it in: it holds a key."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def _create_private(path: Path) -> None:

@@ -249,7 +249,7 @@ def test_at_a_terminal_it_asks_before_it_sends(known, terminal, answer, code, se
     terminal(answer)
     ended = known.reconciler("apply")
     assert (ended.code, len(known.updates)) == (code, sent)
-    assert "Send 1 update? [y/N]" in ended.out + ended.err
+    assert "Send 1 update? It restarts the component. [y/N]" in ended.out + ended.err
     assert ("nothing was done" in ended.err) == (not sent)
 
 
@@ -403,7 +403,7 @@ def test_a_plan_goes_stale_when_anything_it_stands_on_changes(known, change, sav
     ended = known.reconciler("apply", "--yes", "--plan", wanted, "--format", "json")
     assert (ended.code, len(known.simulator.calls)) == (3, calls)
     assert ended.json["refused"].startswith(f"the plan is not {plan_id_of(known, 'plan.json')[:16]} any more but ")
-    assert ended.json["results"] == []
+    assert {row["status"] for row in ended.json["results"]} <= {"orphaned"}  # nothing was tried
 
 
 def plan_id_of(project, file):
@@ -496,3 +496,26 @@ def test_an_empty_secret_blocks_its_task(known, monkeypatch):
     ended = known.reconciler("apply", "--yes")
     assert (ended.code, len(known.updates)) == (3, 1)
     assert "secret: ${env:SHOP_SINK_PASSWORD}: is empty" in ended.out
+
+
+def test_failed_and_blocked_tasks_are_named_in_json(project):
+    project.edit(KAFKA, "sink", workerNum="abc")
+    project.reconciler("suspend", MYSQL, "--reason", "x")
+    rows = {row["task"]: row for row in project.reconciler("apply", "--yes", "--format", "json").json["results"]}
+    assert (rows[KAFKA]["status"], rows[MYSQL]["status"]) == ("invalid", "suspended")
+    assert "workerNum" in rows[KAFKA]["message"]
+
+
+def test_the_question_tells_deletions_and_restarts(known, terminal):
+    known.edit(MYSQL, "sink", "printSql")
+    terminal("n\n")
+    ended = known.reconciler("apply")
+    assert "Send 2 updates, 1 of them with deletion? They restart 2 components. [y/N]" in ended.out + ended.err
+
+
+def test_a_task_that_failed_is_failed_in_the_next_run_too(known):
+    known.simulator.add_fault(Rule("param_error", "UpdateIncrSync"))
+    known.reconciler("apply", "--yes")
+    report = known.reconciler("apply", "--yes", "--format", "json").json
+    (row,) = (row for row in report["results"] if row["task"] == KAFKA)
+    assert (row["status"], report["summary"]["failed"], len(known.updates)) == ("failed", 1, 1)

@@ -1,9 +1,12 @@
+import io
 import json
 import shutil
 import sqlite3
+import sys
 
 import pytest
 
+from reconciler.cli.main import run
 from reconciler.simulator.faults import Rule
 from tests.projects import KAFKA, MYSQL, ORACLE
 
@@ -161,8 +164,8 @@ EXPLAINED = [
     ),
     (invalid, "invalid", "sink.json: ", "reconciler validate"),
     (orphaned, "orphaned", "its directory is gone", f"restore the directory, or reconciler forget {KAFKA}"),
-    (failed, "failed", "the last attempt failed: ", f"mend the files, or reconciler retry {KAFKA}"),
-    (broke, "failed", "EXCEPTION", f"mend the files, or reconciler retry {KAFKA}"),
+    (failed, "failed", "the last attempt failed: ", f"reconciler retry {KAFKA}"),
+    (broke, "failed", "EXCEPTION", f"reconciler retry {KAFKA}"),
     (unconfirmed, "unconfirmed", "not seen healthy within 0.3 s", "look at the ticket in the console"),
     (
         unresolved,
@@ -189,7 +192,7 @@ def test_explain_says_until_when(project):
     suspended(project)
     (row,) = project.reconciler("explain", KAFKA, "--format", "json").json["tasks"]
     assert set(row) == STATUS_KEYS | {"text"}
-    assert f", until {row['until'][:19]}" in row["text"]
+    assert f", until {row['until'][:19].replace('T', ' ')}Z" in row["text"]
     assert row["text"] in project.reconciler("explain", KAFKA).out
 
 
@@ -277,3 +280,36 @@ def test_a_journal_that_somebody_edited_is_1(project, how):
     assert ended.code == 1
     assert "is not what was written" in ended.err
     assert json.loads(ended.out)["error"]["kind"] == "StateStoreError"
+
+
+def test_history_of_a_name_that_nobody_had_says_so(project):
+    ended = project.reconciler("history", "typo")
+    assert (ended.code, 'nothing was recorded of a task named "typo"' in ended.err) == (0, True)
+
+
+def test_a_table_wider_than_the_terminal_becomes_blocks(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    out = on_a_terminal(project, monkeypatch, "status")
+    assert f"{KAFKA}  blocked" in out
+    assert f"    next: reconciler adopt {KAFKA}, or apply --force new_tasks --reason TEXT" in out
+
+
+def test_a_table_that_fits_the_terminal_stays_one(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    heads, *rows = on_a_terminal(project, monkeypatch, "status").splitlines()
+    assert (heads.split()[0], len(rows)) == ("task", 3)
+    assert all(line == line.rstrip() for line in rows)
+
+
+def on_a_terminal(project, monkeypatch, *arguments):
+    """What a command prints where standard output says that it is a terminal."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    with monkeypatch.context() as here:
+        here.setattr(sys, "stdout", screen)
+        assert run(["--color", "never", *arguments]) == 0
+    return screen.getvalue()

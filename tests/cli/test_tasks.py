@@ -43,7 +43,7 @@ def test_adopt_of_a_known_task_records_its_files_anew(project):
     project.adopted().edit(KAFKA, "sink", workerNum="13")
     assert project.reconciler("adopt", KAFKA, "--reason", "set by hand").code == 0
     assert actions(project)[KAFKA] == "noop"
-    assert last(project)["detail"]["reason"] == "set by hand"
+    assert last(project)["detail"]["reason"] == "set by hand; differences taken as applied: /sink/workerNum"
 
 
 def test_adopt_of_one_task_leaves_the_others(project):
@@ -116,7 +116,10 @@ def test_retry_clears_a_failure_and_sends_nothing(project):
     assert plan(project)[KAFKA]["rail"] == "failed"
     calls = len(project.simulator.calls)
     ended = project.reconciler("retry", KAFKA)
-    assert (ended.code, ended.out) == (0, f"{KAFKA}: cleared, the next apply tries again\n")
+    assert (ended.code, ended.out) == (
+        0,
+        f"{KAFKA}: cleared; the next apply sends what differs, else looks at the component\n",
+    )
     assert len(project.simulator.calls) == calls
     assert project.reconciler("apply", "--yes").code == 0
 

@@ -112,7 +112,7 @@ def test_several_paths_are_checked_one_after_the_other(project):
 def test_where_there_are_no_tasks_it_says_so(project):
     (project.root / "docs").mkdir()
     ended = project.reconciler("validate", "docs")
-    assert (ended.code, ended.err) == (0, "docs: no tasks found\n")
+    assert (ended.code, "docs: no tasks found" in ended.err) == (64, True)
 
 
 def test_two_tasks_for_one_component_are_both_wrong(project):

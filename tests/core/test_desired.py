@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.desired import missing, overlaid, without
+from reconciler.core.desired import missing, overlaid, prepare, without
 from reconciler.core.secrets import MARK, seal
 from reconciler.errors import SecretError
 from reconciler.model import Action
@@ -203,3 +203,12 @@ def test_emptied_section_is_missing():
 
 def test_section_that_was_empty_before_is_not_missing():
     assert "/condition" not in lacking({**whole(), "condition": {}}, [few()])
+
+
+def test_every_reference_that_cannot_be_resolved_is_told_at_once():
+    def lookup(_scheme, name):
+        raise SecretError(f"no {name}")
+
+    written = task(few(source={"password": "${env:A}"}, sink={"password": "${env:B}"}))
+    with pytest.raises(SecretError, match="no A; no B"):
+        prepare(written, CATALOGUE, lookup, KEY)

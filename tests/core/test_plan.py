@@ -185,14 +185,18 @@ def test_suspended_task_shows_what_it_would_do():
     )
 
 
-def test_suspended_task_without_a_difference_is_a_noop():
-    assert planned(task(suspend=Suspension("x", None)), applied()).action is Action.NOOP
+def test_suspended_task_without_a_difference_shows_that_it_is_suspended():
+    found = planned(task(suspend=Suspension("x", None)), applied())
+    assert (found.action, found.intended, found.rail) == (Action.SUSPENDED, Action.NOOP, "suspend in task.json")
 
 
 def test_dangerous_change_is_blocked_and_shown():
     found = planned(whole(sink={"jdbcUrl": "jdbc:x"}), applied())
     assert (found.action, found.rail) == (Action.BLOCKED, "danger")
-    assert found.remarks == ("/sink/jdbcUrl: writes the changes to another database (forbid)",)
+    assert (found.remarks, found.reason.partition(";")[0]) == (
+        (),
+        "/sink/jdbcUrl would be changed: writes the changes to another database",
+    )
 
 
 def test_resend_sends_without_a_difference():
@@ -555,7 +559,7 @@ def test_task_without_a_reset_has_no_reset_item():
 def test_reset_is_shown_and_blocked(reset, link, cost):
     found = plan.reset(task(reset=reset), record_of(ready()))
     assert (found.action, found.intended, found.rail) == (Action.BLOCKED, Action.RESET, "approval")
-    assert f"the {link} link of np_4x9j00000001 to 1760000000" in found.reason
+    assert f"the {link} link of np_4x9j00000001 to 2025-10-09T08:53:20Z" in found.reason
     assert found.cost == (cost,)
 
 
@@ -670,6 +674,7 @@ def test_summary_counts_tasks_and_restarts():
         "invalid": 1,
         "orphaned": 1,
         "suspended": 1,
+        "failed": 0,
         "restarts": 3,
     }
 

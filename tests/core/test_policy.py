@@ -210,3 +210,12 @@ def test_suspension_holds_until_it_ends(until, holds):
 
 def test_suspension_of_another_task_does_not_hold():
     assert suspended("a", None, around(suspensions={"b": Suspension("r", None)})) is None
+
+
+def test_every_obstacle_of_a_rail_is_told_at_once():
+    dangers = case(change("/sink/a", danger=WHY), change("/sink/b", danger=WHY))
+    guards = case(change("/sink/a"), change("/sink/b"), protect=("/sink/*",))
+    for held in (dangers, guards):
+        reason = hold(held).reason
+        assert "/sink/a" in reason
+        assert "/sink/b" in reason

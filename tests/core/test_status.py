@@ -133,7 +133,7 @@ def test_row_of_an_unknown_task_is_empty_where_nothing_is_known():
         pytest.param(
             item(),
             RECORD,
-            "shop is synced since 2026-11-21T12:00:00+00:00: the item's reason (ticket 4711).",
+            "shop is synced since 2026-11-21 12:00:00Z: the item's reason (ticket 4711).",
             id="synced",
         ),
         pytest.param(
@@ -142,7 +142,7 @@ def test_row_of_an_unknown_task_is_empty_where_nothing_is_known():
         pytest.param(
             item(Action.BLOCKED, "unknown", until=NOW + timedelta(hours=1)),
             replace(RECORD, ticket=None),
-            "shop is blocked since 2026-11-21T12:00:00+00:00, until 2026-11-21T13:00:00+00:00: unknown: the item's reason."
+            "shop is blocked, until 2026-11-21 13:00:00Z: unknown: the item's reason."
             " Next: look at the component in the console, then reconciler retry shop.",
             id="blocked",
         ),

@@ -11,7 +11,7 @@ from reconciler.core.policy import Mode
 from reconciler.core.render import data, text
 from reconciler.errors import DesiredStateError
 from reconciler.model import Action, Condition, Suspension
-from reconciler.reconcile import is_chosen
+from reconciler.reconcile import Adoption, is_chosen
 from tests.integration.bench import PROJECTS, SENTINELS, name_of
 
 KEY_FILE = "fingerprint.key"
@@ -564,7 +564,7 @@ def adopt(bench, *selection, only_new=False):
 
 def test_adopted_task_is_recorded_without_a_call(bench):
     bench.put()
-    assert adopt(bench) == {"shop": ""}
+    assert adopt(bench) == {"shop": Adoption()}
     assert bench.actions(new="hold") == {"shop": "noop"}
     assert bench.oms.calls == ()
 
@@ -580,7 +580,7 @@ def test_adopt_of_new_tasks_leaves_known_ones_alone(bench):
     bench.applied()
     bench.edit("coordinator", throttleRps="30000")
     bench.put("new", 1)
-    assert adopt(bench, only_new=True) == {"new": ""}
+    assert adopt(bench, only_new=True) == {"new": Adoption()}
     assert bench.actions() == {"new": "noop", "shop": "update"}
 
 
@@ -589,7 +589,11 @@ def test_adopt_says_why_a_task_cannot_be(bench):
     bench.put("b", 2, sink=b"{")
     bench.put("c", 3)
     outcome = adopt(bench, "a", "b")
-    assert (set(outcome), "NOWHERE" in outcome["a"], "sink.json" in outcome["b"]) == ({"a", "b"}, True, True)
+    assert (set(outcome), "NOWHERE" in outcome["a"].problem, "sink.json" in outcome["b"].problem) == (
+        {"a", "b"},
+        True,
+        True,
+    )
 
 
 def test_adopt_of_clashing_tasks_records_nothing(bench):
@@ -617,5 +621,5 @@ def test_one_of_two_tasks_with_one_address_is_not_adopted(bench):
     bench.put("b")
     outcome = bench.reconciler().adopt(("a",), reason="known", only_new=False)
     assert list(outcome) == ["a"]
-    assert "b" in outcome["a"]
+    assert "b" in outcome["a"].problem
     assert bench.store.records() == {}

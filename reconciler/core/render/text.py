@@ -54,6 +54,8 @@ def plain(plan: Plan, root: str, *, full: bool = False) -> str:
 
 def matters(item: Item) -> bool:
     """Whether there is more to say about a task than that it stays as it is."""
+    if item.action is Action.SUSPENDED and item.intended is Action.NOOP:
+        return bool(item.changes)
     return (
         item.action is not Action.NOOP or bool(item.remarks or item.changes or item.rail) or "takes over" in item.reason
     )
@@ -61,6 +63,8 @@ def matters(item: Item) -> bool:
 
 def headline(item: Item) -> str:
     """The action, and what it would be were it not held."""
+    if item.rail == "failed" and item.action is Action.NOOP:
+        return "failed"
     would = f" (would {item.intended.value})" if item.action is not item.intended and item.intended.sends else ""
     return f"{item.action.value}{would}"
 
@@ -115,13 +119,14 @@ def _values(change: Change) -> str:
         return ""
     if new is None or old is None:
         return f"  {words.value(old if new is None else new)}"
-    return f"  {words.value(old)} -> {words.value(new)}"
+    return f"  {words.change_of(old, new)}"
 
 
 def _summary(plan: Plan) -> str:
     counts = summary(plan)
     named = {
         "noop": "unchanged",
+        "failed": "failed",
         "blocked": "blocked",
         "invalid": "invalid",
         "orphaned": "orphaned",

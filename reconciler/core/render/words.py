@@ -7,6 +7,7 @@ import unicodedata
 from reconciler.model import Change, ChangeKind, Json, Parameter, Violation
 
 LONGEST_VALUE = 100
+_CONTEXT = 20  # characters shown before the first difference of long values
 SECRET_CHANGED = "«secret changed»"  # noqa: S105 - the mark that stands for one
 
 _LIMITS = {"throttleRps": "throttle", "throttleIOPS": "throttle"}
@@ -49,6 +50,23 @@ def value(shown: Json) -> str:
 def _short(text: str) -> str:
     shown = safe(text)
     return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 1]}…"
+
+
+def change_of(old: Json, new: Json) -> str:
+    """`"8" -> "16"`; of long values the part where they differ, so that two never look alike."""
+    before, after = (safe(json.dumps(shown, ensure_ascii=False)) for shown in (old, new))
+    if max(len(before), len(after)) <= LONGEST_VALUE:
+        return f"{before} -> {after}"
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((index for index, (one, other) in pairs if one != other), min(len(before), len(after)))
+    start = max(0, same - _CONTEXT)
+    return " -> ".join(_cut(text, start) for text in (before, after))
+
+
+def _cut(text: str, start: int) -> str:
+    head = "…" if start else ""
+    end = start + LONGEST_VALUE - 2
+    return f"{head}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
 def old_and_new(change: Change) -> tuple[Json, Json]:

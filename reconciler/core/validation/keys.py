@@ -4,14 +4,14 @@ The vendor's lists are incomplete, so a key that is not in the catalogue is only
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from reconciler.core import pointer, secrets
 from reconciler.core.catalogue import ANY_ELEMENT, HOLE, LITERAL_CREDENTIALS, RULE, Catalogue, Path
 from reconciler.core.scan import scan
-from reconciler.core.validation import suggest
+from reconciler.core.validation import suggest, taskfile
 from reconciler.core.validation.explain import did_you_mean
 from reconciler.core.validation.findings import SCHEMA_KEY, Finding, shown
 from reconciler.model import CHECKPOINT_REFERENCE, Json, JsonObject, Ownership, Parameter
@@ -82,6 +82,22 @@ class KeyRules:
         yield from islice(self._keys(section, content, view), MAX_FINDINGS)
         if section != "condition" or self._suspicious(content, data):
             yield from islice(self._values(section, content, ()), MAX_FINDINGS)
+
+    def check_pointers(self, task: JsonObject, contents: Mapping[str, JsonObject]) -> Iterator[Finding]:
+        """Pointers of `task.json` that are a slip away from a known key: a safeguard that guards nothing.
+
+        Args:
+            task: decoded `task.json`.
+            contents: the other files, as far as they could be read.
+        """
+        for member in ("allow", "protect", "unmanaged"):
+            for index, place in enumerate(taskfile.pointers(task, member)):
+                section, *path = pointer.tokens(place)
+                known = {*self._names.get((section, ()), {}), *contents.get(section, {})}
+                near = suggest.nearest(path[0], known) if path and path[0] not in (*known, ANY_ELEMENT) else None
+                if near is not None:
+                    expected, hint = f"a key of {section}.json", did_you_mean(near)
+                    yield Finding("task", (member, str(index)), "near-miss", expected, shown(place), hint)
 
     # --- keys ------------------------------------------------------------------------------------------------------
 

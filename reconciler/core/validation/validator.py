@@ -92,6 +92,7 @@ class Validator:
         yield from rules.check({section: contents[section] for section in SECTIONS if section in contents})
         if "task" in contents:
             yield from taskfile.check_task(contents["task"])
+            yield from self._keys.check_pointers(contents["task"], contents)
         if "reset" in contents:
             yield from taskfile.check_reset(contents["reset"], contents.get("task", {}))
 

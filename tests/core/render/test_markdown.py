@@ -80,7 +80,7 @@ def test_plan_without_tasks_is_a_summary():
 
 def test_noop_that_failed_since_is_shown():
     found = Item(id="i", task="shop", action=Action.NOOP, reason="failed since", rail="failed")
-    assert "<code>shop</code> noop" in markdown.report(plan_of(found), "d")
+    assert "<code>shop</code> failed" in markdown.report(plan_of(found), "d")
 
 
 @pytest.mark.parametrize("evil", EVIL)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.render import text
-from reconciler.model import Action, Item
+from reconciler.model import Action, Item, Suspension
 from tests.core.builders import applied, few, plan_of, planned, sample_items, task, whole
 
 REPORT = """\
@@ -40,7 +40,6 @@ d/danger  blocked (would update): restarts the component; changes around the che
  "/sink/jdbcUrl" to allow in task.json
   ~ sink/jdbcUrl  "jdbc:oceanbase://10.0.0.21:2883?useUnicode=true" -> "jdbc:x"
     16 unchanged
-  ! /sink/jdbcUrl: writes the changes to another database (forbid)
 
 e/invalid  invalid
     desired_state/e/invalid/sink.json:4:16: error: /workerNum: expected an integer 1..1024, found "abc". Write a\
@@ -56,7 +55,7 @@ h/later  suspended (would update): restarts the component; changes around the ch
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
 
 i/reset  blocked (would reset): stops and resumes the project
-    approval: reset r of the forward link of np_a to 1 needs an approval, which this release cannot take: it is shown\
+    approval: reset r of the forward link of np_a to 1970-01-01T00:00:01Z needs an approval, which this release cannot take: it is shown\
  and never carried out
 
 j/adopt  adopt
@@ -141,3 +140,9 @@ def test_nothing_from_outside_breaks_out_of_its_line():
     )
     shown = text.plain(plan_of(replace(found, remarks=(evil,), reason=evil, cost=(evil,)), frozen=evil), evil)
     assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_suspended_task_with_nothing_to_do_is_counted_and_not_listed():
+    paused = planned(task(suspend=Suspension("x", None)), applied())
+    assert text.plain(plan_of(paused), "d").splitlines() == [text.plain(plan_of(paused), "d").rstrip()]
+    assert "1 suspended" in text.plain(plan_of(paused), "d")

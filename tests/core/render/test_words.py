@@ -156,3 +156,21 @@ VIOLATION = Violation("a", "a/sink.json", Place(4, 16), "/x", "schema", Severity
 )
 def test_violation_is_one_line_with_its_place(violation, line):
     assert words.violation(violation, "d") == line
+
+
+def test_long_values_are_cut_round_their_difference():
+    url = "jdbc:oceanbase://10.0.0.21:2883?" + "useUnicode=true&" * 10 + "characterEncoding="
+    shown = words.change_of(url + "utf8", url + "utf8mb4")
+    before, after = shown.split(" -> ")
+    assert (before.endswith('utf8"'), after.endswith('utf8mb4"')) == (True, True)
+    assert before.startswith("…")
+
+
+def test_long_values_that_differ_early_are_cut_behind():
+    before, after = words.change_of("a" + "x" * 300, "b" + "x" * 300).split(" -> ")
+    assert (before[:2], after[:2], before[-1], after[-1]) == ('"a', '"b', "…", "…")
+
+
+def test_value_that_is_the_beginning_of_the_other_is_told_from_it():
+    before, after = words.change_of("x" * 300, "x" * 301).split(" -> ")
+    assert before != after

@@ -207,3 +207,13 @@ def test_text_in_the_place_of_an_object_is_an_object():
     source = {"boosterClass": DATAFLOW, "ncharCharsetMap": '{"AL16UTF16": "UTF16"}'}
     assert examine(source=json.dumps(source).encode()).violations == ()
     assert errors(examine(source={"ncharCharsetMap": "[1]"}))
+
+
+@pytest.mark.parametrize("member", ["allow", "protect", "unmanaged"])
+def test_pointer_a_slip_away_from_a_key_is_an_error(member):
+    assert errors(examine(task={member: ["/sink/jdbcURL"]})) == {("near-miss", "shop/task.json", f"/{member}/0")}
+
+
+@pytest.mark.parametrize("place", ["/sink/jdbcUrl", "/sink/*", "/sink", "/sink/quiteUnheardOf"])
+def test_pointer_to_a_key_or_to_what_is_not_known_is_none(place):
+    assert errors(examine(task={"protect": [place]})) == set()
