@@ -177,8 +177,15 @@ def node_of(entry: Entry) -> Node:
         "x-since": since["version"] if since else None,
         "x-source": entry["source"],
     }
-    node = {"description": description(entry), **KINDS[entry["type"]](entry)}
+    node = {"title": title(entry), "description": description(entry), **KINDS[entry["type"]](entry)}
     return node | {key: value for key, value in facts.items() if value is not None}
+
+
+def title(entry: Entry) -> str:
+    """Name and unit: "throttleRps (records/s)"."""
+    name = entry["path"].rpartition(".")[2]
+    unit = (entry.get("unit") or "").replace("(INFERRED)", "").strip()
+    return f"{name} ({unit})" if unit and not unit.startswith("unknown") else name
 
 
 def description(entry: Entry) -> str:
@@ -292,7 +299,8 @@ def schema_of(section: str, data: dict[str, Any]) -> Node:
         "$id": f"urn:oms-reconciler:schema:{section}",
         "$comment": "Written by scripts/schemas.py from reconciler/data/parameters.json. Do not edit.",
         "title": f"{section}.json of an OMS Incr-Sync component",
-        "description": f"{MEANINGS[section]} Sent as config.{section} of UpdateIncrSync, {PAGE}",
+        "description": f"{MEANINGS[section]} Sent as config.{section} of UpdateIncrSync, {PAGE} INFERRED marks what no"
+        " document says and was concluded from what others say.",
         "type": "object",
         "x-expected": "an object",
         "properties": {"$schema": editors, **general},

@@ -179,7 +179,6 @@ def test_planning_twice_gives_the_same_bytes(project):
     assert project.reconciler("plan", "--format", "json") == project.reconciler("plan", "--format", "json")
 
 
-@pytest.mark.skipif("plan" not in resources.schema_names(), reason="no schema yet")
 @pytest.mark.parametrize("states", [[], [changed, held, invalid], [orphan, left_in_place]])
 def test_json_fits_its_schema(project, states):
     import jsonschema_rs

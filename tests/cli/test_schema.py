@@ -26,3 +26,9 @@ def test_an_unknown_schema_is_wrong_usage_and_the_known_ones_are_named(reconcile
 def test_no_configuration_is_needed(reconciler, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert reconciler("--config", "nowhere.toml", "schema").code == 0
+
+
+def test_all_schemas_are_written_to_a_folder(reconciler, tmp_path):
+    assert reconciler("schema", "--all", str(tmp_path / "schemas")).code == 0
+    written = {path.name: path.read_text() for path in (tmp_path / "schemas").iterdir()}
+    assert written == {f"{name}.schema.json": resources.schema_text(name) for name in resources.schema_names()}

@@ -1,9 +1,7 @@
 """What a command imports is what its start costs: the list is held, the time only shown."""
 
 import re
-import resource
 import subprocess
-import sys
 
 import pytest
 
@@ -57,12 +55,3 @@ def test_validate_imports_neither_network_nor_store_nor_tables(project, argument
 def test_plan_without_differences_imports_no_diff_and_no_network(project):
     assert project.reconciler("adopt", "--all").code == 0
     assert meant(imported(project, "plan"), ("starlette", "uvicorn", "deepdiff", "httpx", "rich", "jsonschema")) == []
-
-
-def test_the_cost_of_help_is_shown(project, capsys):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    project.reconciler("--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_ms = 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    with capsys.disabled():
-        sys.stdout.write(f" [--help: {cpu_ms:.0f} ms CPU] ")
