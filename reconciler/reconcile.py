@@ -42,7 +42,6 @@ class Survey:
     plan: Plan
     work: Mapping[str, Work]  # {item id: Work}, for items that send or adopt
     unconfirmed: Mapping[str, Work]  # {item id: Work}, for items accepted earlier and not seen healthy since
-    violations: tuple[Violation, ...]  # of all tasks, warnings too
     taken_over: Mapping[str, str]  # {Address.id: new task name}: records to follow a renamed folder
     refreshed: Mapping[str, Snapshot]  # {Address.id: content}: fingerprints to record anew
     tasks: Mapping[str, Address]  # every valid task, selected or not
@@ -63,7 +62,6 @@ class _Findings:
     items: list[Item] = field(default_factory=list)
     work: dict[str, Work] = field(default_factory=dict)
     unconfirmed: dict[str, Work] = field(default_factory=dict)
-    violations: list[Violation] = field(default_factory=list)
     invalid: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
     taken_over: dict[str, str] = field(default_factory=dict)
     refreshed: dict[str, Snapshot] = field(default_factory=dict)
@@ -131,12 +129,7 @@ class Reconciler:
             )
             found.items = list(planning.freeze(found.items, frozen, around))
         plan = planning.assemble(found.items, _revision(found), rules, frozen)
-        sorted_violations = tuple(
-            sorted(found.violations, key=lambda v: (v.file, v.place is not None, v.place, v.pointer))
-        )
-        return Survey(
-            plan, found.work, found.unconfirmed, sorted_violations, found.taken_over, found.refreshed, found.tasks
-        )
+        return Survey(plan, found.work, found.unconfirmed, found.taken_over, found.refreshed, found.tasks)
 
     def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, Adoption]:
         """Record the files of tasks as applied, without calling anything.
@@ -155,7 +148,7 @@ class Reconciler:
         outcome: dict[str, Adoption] = {}
         for raw in self._source.tasks():
             _count_in(found, raw)
-            examined = self._validator.examine(raw)
+            examined = self._validator.examine(raw, warnings=False)
             if examined.task is not None:
                 found.tasks[raw.name] = examined.task.address
             if not is_chosen(raw.name, chosen):
@@ -200,8 +193,7 @@ class Reconciler:
         found: _Findings,
     ) -> None:
         _count_in(found, raw)
-        examined = self._validator.examine(raw)
-        found.violations += examined.violations
+        examined = self._validator.examine(raw, warnings=False)
         if examined.task is None:
             errors = _errors(examined.violations)
             found.invalid[raw.name] = errors
@@ -263,7 +255,6 @@ class Reconciler:
         """Two tasks with one address are both invalid."""
         clashes = address_clashes(found.tasks.items())
         for name, violation in clashes.items():
-            found.violations.append(violation)
             found.invalid[name] = (violation,)
             del found.tasks[name]
         found.items = [item for item in found.items if item.task not in clashes]

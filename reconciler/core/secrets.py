@@ -96,7 +96,7 @@ def without_checkpoint(sections: Sections) -> Sections:
 
 
 def resolve(sections: Sections, lookup: Lookup) -> Sections:
-    """Sections with every reference filled in.
+    """Sections with every reference filled in; one that has none is the same object.
 
     Raises:
         SecretError: from *lookup*, naming the reference.

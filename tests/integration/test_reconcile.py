@@ -453,7 +453,7 @@ def test_two_tasks_with_one_address_are_both_invalid_and_name_each_other(bench):
     bench.put("b")
     survey = bench.survey()
     assert {item.task: item.action for item in survey.plan.items} == dict.fromkeys("ab", Action.INVALID)
-    assert [violation.found[-1] for violation in survey.violations] == ["b", "a"]
+    assert [item.violations[0].found[-1] for item in survey.plan.items] == ["b", "a"]
     assert bench.carry_out(survey) == {}
 
 
@@ -480,7 +480,7 @@ def test_clash_takes_no_record_over(bench):
 def test_violations_come_by_file_whether_they_have_a_place_or_not(bench):
     bench.put("a", coordinator=b'{"throttleRps": "x", "sourceType": 5')
     (bench.desired / "a/sink.json").unlink()
-    files = [violation.file for violation in bench.survey().violations]
+    files = [violation.file for violation in bench.item("a").violations]
     assert files == sorted(files)
 
 

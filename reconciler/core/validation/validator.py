@@ -57,21 +57,26 @@ class Validator:
         self._keys = KeyRules(catalogue)
         self._severities = {name: rule.severity for name, rule in RULES.items()} | {"literal-secret": literal_secrets}
 
-    def examine(self, raw: RawTask) -> Examined:
+    def examine(self, raw: RawTask, *, warnings: bool = True) -> Examined:
         """Look at everything in one task's directory.
 
         Args:
             raw: any bytes whatsoever.
+            warnings: whether they are wanted: finding the place of one means reading the file a second time.
 
         Returns:
-            The task, unless something is an error; and all violations, warnings included.
+            The task, unless something is an error; and all violations.
         """
         files = _Files(raw)
         violations = [
             *raw.violations,
             *_missing(raw),
             *(self._of_fault(files, document, fault) for document, fault in files.faults),
-            *(self._of_finding(files, finding) for finding in self._findings(files) if not files.is_faulty(finding)),
+            *(
+                self._of_finding(files, finding)
+                for finding in self._findings(files)
+                if (warnings or self._severities[finding.rule] is Severity.ERROR) and not files.is_faulty(finding)
+            ),
         ]
         failed = any(violation.severity is Severity.ERROR for violation in violations)
         task = None if failed else self._task(raw.name, files.contents)

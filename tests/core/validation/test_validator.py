@@ -498,3 +498,10 @@ def test_many_tasks_with_one_address_are_counted():
 def test_long_text_does_not_take_long(text):
     examined = examine(sink={"jdbcUrl": text * 60_000}, task={"protect": ["/sink" + text * 60_000]})
     assert all(len(violation.found) < 70 for violation in examined.violations)
+
+
+def test_warnings_that_are_not_wanted_are_not_looked_for():
+    raw = RawTask("shop", files(sink={"quiteUnheardOf": "1"}))
+    wanted, spared = VALIDATOR.examine(raw), VALIDATOR.examine(raw, warnings=False)
+    assert [violation.rule for violation in wanted.violations] == ["unknown-key"]
+    assert (spared.violations, spared.task) == ((), wanted.task)
