@@ -139,7 +139,8 @@ def suspend(session: Session, task: tuple[str, ...], all_: bool, reason: str, un
         for name in names or (ALL_TASKS,):
             store.suspend(name, Suspension(reason, end))
             shown = "all tasks" if name == ALL_TASKS else name
-            say(f"{shown}: suspended{f' until {end.isoformat()}' if end else ''}")
+            until_when = f" until {end.isoformat(timespec='seconds')}" if end else ""
+            say(f"{shown}: suspended{until_when}")
     finally:
         store.close()
     return 0

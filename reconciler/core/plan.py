@@ -200,7 +200,8 @@ def _reason(case: Case) -> str:
     if not case.effective:
         return "sent without a difference, as asked by --resend"
     removed = sum(change.kind is ChangeKind.REMOVED for change in case.effective)
-    return f"{_count(len(case.effective) - removed, 'key')} set, {_count(removed, 'key')} removed"
+    done = ((len(case.effective) - removed, "set"), (removed, "removed"))
+    return ", ".join(f"{_count(number, 'key')} {verb}" for number, verb in done if number)
 
 
 def _count(number: int, noun: str) -> str:

@@ -149,7 +149,7 @@ def unresolved(project):
 EXPLAINED = [
     (synced, "synced", "no difference (ticket ", None),
     (adopted, "synced", "no difference.", None),
-    (out_of_sync, "out-of-sync", "1 key set, 0 keys removed", f"reconciler apply {KAFKA}"),
+    (out_of_sync, "out-of-sync", "1 key set", f"reconciler apply {KAFKA}"),
     (
         new,
         "blocked",

@@ -33,7 +33,7 @@ Components that restart: **1**
  written again</summary>
 
 ~~~~diff
-     0 keys set, 1 key removed
+     1 key removed
 -   sink/workerNum  "16"   16 -> default 16
      16 unchanged
    ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)

@@ -8,7 +8,7 @@ from tests.core.builders import applied, few, plan_of, planned, sample_items, ta
 
 REPORT = """\
 a/update  update: restarts the component; changes around the checkpoint are written again
-    4 keys set, 0 keys removed
+    4 keys set
   + coordinator/throttleRps  "5000"   throttle: unlimited -> 5,000 records/s
   ~ condition/whiteCondition
       ~ table shop.orders  map "orders" -> "orders_v2"
@@ -25,7 +25,7 @@ a/update  update: restarts the component; changes around the checkpoint are writ
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
 
 b/delete  update+delete: restarts the component; changes around the checkpoint are written again
-    0 keys set, 1 key removed
+    1 key removed
   - sink/workerNum  "16"   16 -> default 16
     16 unchanged
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
