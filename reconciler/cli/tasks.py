@@ -186,7 +186,7 @@ def _names(session: Session, task: tuple[str, ...]) -> tuple[str, ...]:
 
 def _moment(text: str) -> datetime:
     """An end: a time with a zone, or a duration from now."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).replace(microsecond=0)
     try:
         if found := _DURATION.fullmatch(text):
             end = now + timedelta(**{_UNITS[found["unit"]]: int(found["number"])})
