@@ -303,3 +303,25 @@ def test_reference_is_refused_where_several_components_may_be_meant(bench):
     files = wide("TASK_NAME", "np_0") | {"coordinator": b'{"connectorJvmParam": "-Xmx8g -Dx=${env:STORE}"}'}
     bench.put("w", 0, **files)
     assert bench.actions() == {"w": "invalid"}
+
+
+def test_what_holds_just_before_the_call_is_in_the_journal(bench):
+    bench.applied()
+    bench.edit("sink", workerNum="12")
+    bench.oms.set_project("np_0", status="RUNNING_MODIFYING")
+    result = bench.apply()["shop"]
+    entry = bench.store.history("shop", 1)[0]
+    assert (result.status, bench.record().condition) == (Status.BLOCKED, Condition.RETRYING)
+    assert "RUNNING_MODIFYING" in bench.record().reason
+    assert entry.outcome == Condition.RETRYING.value
+
+
+def test_reason_of_a_delay_is_the_latest_one(bench):
+    bench.applied()
+    bench.edit("sink", workerNum="12")
+    bench.oms.set_project("np_0", status="RUNNING_MODIFYING")
+    bench.apply()
+    bench.oms.set_project("np_0", status="RUNNING")
+    bench.set_target(url="http://127.0.0.1:1")
+    assert bench.record().reason != bench.apply()["shop"].message
+    assert "127.0.0.1:1" in bench.record().reason
