@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
-from reconciler.attempt import Again, Attempt, Job, Result, Status, Tools
+from reconciler.attempt import Attempt
 from reconciler.errors import (
     CapabilityMissingError,
     PermanentTargetError,
@@ -18,6 +18,7 @@ from reconciler.errors import (
     TargetMisconfiguredError,
     TemporaryTargetError,
 )
+from reconciler.jobs import Again, Job, Result, Status, Tools
 from reconciler.model import Action, Condition, Item
 from reconciler.ports import Target
 from reconciler.reconcile import Survey

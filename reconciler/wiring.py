@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from reconciler import resources, secret_files
-from reconciler.attempt import Tools
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.core import canonical, secrets
 from reconciler.core.validation.validator import Validator
 from reconciler.errors import SecretError, StateStoreError, TargetMisconfiguredError
+from reconciler.jobs import Tools
 from reconciler.model import SECTIONS, Severity
 from reconciler.ports import Target
 from reconciler.reconcile import Reconciler

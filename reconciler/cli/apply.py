@@ -23,10 +23,10 @@ from reconciler.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.attempt import Result
     from reconciler.config import Settings
     from reconciler.core.policy import Policy
     from reconciler.core.render.data import SavedPlan
+    from reconciler.jobs import Result
     from reconciler.model import Item, JsonObject
     from reconciler.reconcile import Survey
     from reconciler.state.sqlite import SqliteStore
@@ -203,7 +203,7 @@ class _Request:
         return click.confirm(_question(survey) if number else "Record these tasks as applied?", err=True)
 
     def _conclude(self, survey: "Survey", results: "tuple[Result, ...]") -> int:
-        from reconciler.attempt import Status
+        from reconciler.jobs import Status
 
         if self._options.format == "json":
             print_json(self._report(survey, results))
@@ -297,8 +297,8 @@ def _interruptible() -> "Iterator[None]":
 
 
 def _exit_code(survey: "Survey", results: "tuple[Result, ...]") -> int:
-    from reconciler.attempt import Status
     from reconciler.core.plan import exit_code
+    from reconciler.jobs import Status
 
     planned = exit_code(survey.plan)
     ends = {result.status for result in results}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import apply, resources, secret_files, wiring
-from reconciler.attempt import Result, Tools
 from reconciler.core import canonical
 from reconciler.core.policy import NewTasks, Policy
+from reconciler.jobs import Result, Tools
 from reconciler.model import Item, Link, Record
 from reconciler.reconcile import Reconciler, Survey
 from reconciler.simulator.exchange import Request

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from reconciler import apply, wiring
-from reconciler.attempt import Status
 from reconciler.config import load
 from reconciler.core.policy import NewTasks, Policy
 from reconciler.errors import StateStoreError, TargetMisconfiguredError
+from reconciler.jobs import Status
 from reconciler.model import Action, Condition
 from tests.integration.bench import REVERSE, SECOND, SENTINELS, name_of
 

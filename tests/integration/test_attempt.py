@@ -5,8 +5,9 @@ import json
 import pytest
 
 from reconciler.apply import carry_out
-from reconciler.attempt import CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S, LOOK_AGAIN_S, Status
+from reconciler.attempt import CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S, LOOK_AGAIN_S
 from reconciler.core import secrets
+from reconciler.jobs import Status
 from reconciler.model import Action, Condition, Link, Suspension
 from tests.integration.bench import REGION, REVERSE, SECOND, SENTINELS, documents, name_of
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.apply import lane
-from reconciler.attempt import Job, Status
+from reconciler.jobs import Job, Status
 from reconciler.model import Action, Condition
 from tests.integration.bench import REGION, SECOND, SENTINELS, name_of
 
