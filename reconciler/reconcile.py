@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.core import canonical, policy, secrets
+from reconciler.core import canonical, fleet, policy, secrets
 from reconciler.core import plan as planning
 from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, overlaid, prepare
@@ -122,13 +122,13 @@ class Reconciler:
         known, seen = len(records), len(found.tasks) + len(found.invalid)
         frozen = ""
         vanished = sum(item.task not in found.tasks for item in orphans)  # a changed address vanished from nowhere
-        if planning.has_vanished(known, vanished, seen):
+        if fleet.has_vanished(known, vanished, seen):
             frozen = (
                 f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
                 " reconciler forget --vanished, or --force vanished"
             )
-            found.items = list(planning.freeze(found.items, frozen, around))
-        plan = planning.assemble(found.items, _revision(found), rules, frozen)
+            found.items = list(fleet.freeze(found.items, frozen, around))
+        plan = fleet.assemble(found.items, _revision(found), rules, frozen)
         return Survey(plan, found.work, found.unconfirmed, found.taken_over, found.refreshed, found.tasks)
 
     def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, Adoption]:

@@ -180,7 +180,7 @@ class _Request:
 
     def _refuse(self, survey: "Survey", why: str) -> int:
         """End without having done anything."""
-        from reconciler.core.plan import exit_code
+        from reconciler.core.fleet import exit_code
 
         warn(why)
         if self._options.format == "json":
@@ -297,7 +297,7 @@ def _interruptible() -> "Iterator[None]":
 
 
 def _exit_code(survey: "Survey", results: "tuple[Result, ...]") -> int:
-    from reconciler.core.plan import exit_code
+    from reconciler.core.fleet import exit_code
     from reconciler.jobs import Status
 
     planned = exit_code(survey.plan)
@@ -311,7 +311,7 @@ def _counts(survey: "Survey", results: "tuple[Result, ...]") -> dict[str, int]:
     """How the run ended, by word; unchanged tasks included."""
     from collections import Counter
 
-    from reconciler.core.plan import summary
+    from reconciler.core.fleet import summary
     from reconciler.model import Action
 
     planned = summary(survey.plan)

@@ -31,7 +31,7 @@ def plan(session: Session, task: tuple[str, ...], format_: str, out: Path | None
     Exit code: 1 a task is invalid or failed, 3 something is blocked or frozen, 2 something would be sent, 0 nothing.
     """
     from reconciler import wiring
-    from reconciler.core.plan import exit_code
+    from reconciler.core.fleet import exit_code
     from reconciler.core.render import data, markdown, text
 
     settings = session.settings()

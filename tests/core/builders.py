@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from reconciler import resources
 from reconciler.core import canonical
 from reconciler.core.desired import Desired, prepare
-from reconciler.core.plan import Base, after, assemble, invalid, orphaned, plan_task, reset
+from reconciler.core.fleet import assemble
+from reconciler.core.plan import Base, after, invalid, orphaned, plan_task, reset
 from reconciler.core.policy import NewTasks, Policy, Surroundings
 from reconciler.errors import SecretError
 from reconciler.model import (

@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core import plan, policy
-from reconciler.core.plan import Base, after, compare, exit_code, freeze, has_vanished, is_unchanged, summary
+from reconciler.core.fleet import exit_code, freeze, has_vanished, summary
+from reconciler.core.plan import Base, after, compare, is_unchanged
 from reconciler.core.policy import Mode, NewTasks, Policy, Surroundings
 from reconciler.core.secrets import MARK
 from reconciler.model import (

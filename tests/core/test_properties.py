@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import resources
-from reconciler.core.plan import Base, summary
+from reconciler.core.fleet import summary
+from reconciler.core.plan import Base
 from reconciler.core.policy import NewTasks, Policy
 from reconciler.core.render import data, markdown, text
 from reconciler.model import SECTIONS, Action

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.plan import summary
+from reconciler.core.fleet import summary
 from reconciler.core.render import words
 from reconciler.model import Change, Danger, Item, Json, JsonObject, Plan, Violation
 

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterator
 
-from reconciler.core.plan import summary
+from reconciler.core.fleet import summary
 from reconciler.core.render import text, words
 from reconciler.model import Action, Item, Plan
 

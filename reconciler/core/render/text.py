@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.core.plan import summary
+from reconciler.core.fleet import summary
 from reconciler.core.render import words
 from reconciler.model import Action, Change, Item, Plan
 

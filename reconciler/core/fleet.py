@@ -1,0 +1,62 @@
+"""Items of all tasks -> one plan: what concerns the fleet as a whole, and what the plan amounts to."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.core import canonical, policy
+from reconciler.core.policy import Policy, Surroundings
+from reconciler.model import Action, Item, Plan
+
+
+def has_vanished(known: int, orphans: int, found: int) -> bool:
+    """Whether so many known tasks are gone that an accident is likelier than a wish."""
+    if known and not found:
+        return True
+    return orphans > policy.VANISHED_FLOOR and orphans > policy.VANISHED_SHARE * known
+
+
+def freeze(items: Iterable[Item], reason: str, around: Surroundings) -> tuple[Item, ...]:
+    """Hold everything that would be done, unless `vanished` is forced."""
+    forces = "vanished" in around.policy.forced
+    return tuple(
+        _frozen(item, reason, forces) if item.action.sends or item.action is Action.ADOPT else item for item in items
+    )
+
+
+def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - one caller
+    if forces:
+        return replace(item, forced=(*item.forced, "vanished"))
+    return replace(item, action=Action.BLOCKED, rail="vanished", reason=reason)
+
+
+def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = "") -> Plan:
+    """Order the items and name the whole; *frozen* says why nothing is done, when that is so."""
+    ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
+    ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
+    material = [ids, rules.mode.value, rules.new_tasks.value]
+    remarks = (f"frozen: {frozen}",) if frozen else ()
+    is_frozen = bool(frozen) and "vanished" not in rules.forced
+    return Plan(canonical.digest(material), revision, ordered, remarks, is_frozen)
+
+
+def summary(plan: Plan) -> Mapping[str, int]:
+    """Counts for the last line: items by action, those of failed tasks by themselves, and restarts."""
+    failed = sum(item.rail == "failed" for item in plan.items)
+    counts = Counter(item.action.value for item in plan.items if item.rail != "failed")
+    tasks = {item.task for item in plan.items}
+    restarts = sum(item.action in (Action.UPDATE, Action.UPDATE_DELETE) for item in plan.items)
+    actions = {action.value: counts[action.value] for action in Action}
+    return {"tasks": len(tasks), **actions, "failed": failed, "restarts": restarts}
+
+
+def exit_code(plan: Plan) -> int:
+    """What `plan` exits with: 1 invalid, 3 blocked or frozen, 2 something would be sent, 0 nothing to do.
+
+    A task that failed is held by the rail of that name and counts as failed, not as blocked.
+    """
+    if any(item.action is Action.INVALID or item.rail == "failed" for item in plan.items):
+        return 1
+    if plan.frozen or any(item.action is Action.BLOCKED for item in plan.items):
+        return 3
+    return 2 if plan.to_send else 0
