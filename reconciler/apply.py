@@ -103,6 +103,7 @@ class TargetRun:
         self._order = len(self._queue)
         self._parked: dict[str, list[tuple[float, int, Job]]] = {}  # due, but their lane is busy
         self._busy: set[str] = set()
+        self._places = tools.max_concurrent.get(name, 1)
         self._results: dict[str, Result] = {}
         self._changed = threading.Condition()
         self._given_up = ""  # why no further job is tried
@@ -130,11 +131,11 @@ class TargetRun:
             self._tools.store.note(result.status.value, job.item.task, {"message": result.message})
             record = self._tools.store.record(job.item.address)
             told = (Condition.SYNCED, Condition.NOT_VERIFIED, Condition.RETRYING)
-            if record is not None and record.condition in told:
+            if record is not None and record.serial == job.item.serial and record.condition in told:
                 self._tools.store.set_condition(job.item.address, Condition.RETRYING, result.message)
 
     def _work_together(self) -> None:
-        workers = min(len(self._queue), self._tools.max_concurrent.get(self._name, 1))
+        workers = min(len(self._queue), self._places)
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix=self._name) as pool:
             for future in [pool.submit(self._work) for _ in range(workers)]:
                 future.result()
@@ -186,31 +187,59 @@ class TargetRun:
         self.give_up(str(error))
 
     def _next(self) -> Job | None:
-        """The next job that is due and whose lane is free; None when there is nothing left for this worker."""
+        """The next job that is due and may go; None when there is nothing left for this worker."""
         with self._changed:
             while not self._given_up and (self._queue or self._busy):
                 now = self._tools.clock.monotonic()
-                while self._queue and self._queue[0][0] <= now:
-                    entry = heapq.heappop(self._queue)
-                    if entry[2].unknown or lane(entry[2]) not in self._busy:
-                        self._busy.add(lane(entry[2]))
-                        return entry[2]
-                    self._parked.setdefault(lane(entry[2]), []).append(entry)
-                wait_s = self._queue[0][0] - now if self._queue else None
-                self._tools.clock.wait(self._changed, wait_s)
+                job = self._due(now)
+                if job is not None:
+                    return job
+                later = [due for due, _, _ in self._queue if due > now]
+                if self._queue or self._busy:
+                    self._tools.clock.wait(self._changed, min(later) - now if later else None)
             return None
+
+    def _due(self, now: float) -> Job | None:
+        """Take a job that is due: its lane is free, and so is a place among those under way.
+
+        A job whose outcome is unknown keeps lane and place while it waits: its component may be restarting.
+        """
+        full: list[tuple[float, int, Job]] = []
+        found: Job | None = None
+        while found is None and self._queue and self._queue[0][0] <= now:
+            entry = heapq.heappop(self._queue)
+            job = entry[2]
+            if job.unknown or (lane(job) not in self._busy and len(self._busy) < self._places):
+                found = job
+            elif lane(job) in self._busy:
+                self._parked.setdefault(lane(job), []).append(entry)
+            else:
+                full.append(entry)
+        for entry in full:
+            heapq.heappush(self._queue, entry)
+        if found is not None:
+            self._busy.add(lane(found))
+        return found
 
     def _done(self, job: Job, answer: Result | Again) -> None:
         with self._changed:
             result = self._requeued(job, answer) if isinstance(answer, Again) else answer
-            if result is not None or not job.unknown:  # while an outcome is unknown, the project may be restarting
-                self._busy.discard(lane(job))
-                for entry in self._parked.pop(lane(job), ()):
-                    heapq.heappush(self._queue, entry)
             if result is not None:
-                self._results[job.item.id] = result
-                self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
+                self._end(job, result)
+            elif not job.unknown:
+                self._free(job)
             self._changed.notify_all()
+
+    def _end(self, job: Job, result: Result) -> None:
+        self._free(job)
+        self._results[job.item.id] = result
+        self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
+
+    def _free(self, job: Job) -> None:
+        """Let others have the lane."""
+        self._busy.discard(lane(job))
+        for entry in self._parked.pop(lane(job), ()):
+            heapq.heappush(self._queue, entry)
 
     def _requeued(self, job: Job, again: Again) -> Result | None:
         """Queue a retry; the result instead when the budget does not reach so far."""

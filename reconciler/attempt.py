@@ -1,11 +1,10 @@
 """One item, tried once: look, journal, call, journal, verify. Each step may be the last before `kill -9`."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from reconciler.core import canonical, health, policy, secrets
+from reconciler.core import canonical, health, policy
 from reconciler.core.backoff import delay_s
 from reconciler.core.health import Sample, Verdict
 from reconciler.core.names import lasting_part
@@ -159,6 +158,11 @@ class Attempt:
             raise _HeldError(f"two {role.link.value} components have one place in the project: {_names(components)}")
         record = self._store.record(self._job.item.address)
         before = record.component if record else ""
+        if not before and found is not None and not health.is_without_gap(components, role.link):
+            raise _HeldError(
+                f"which component {role.index} is cannot be told while some are missing; the server lists"
+                f" {_names(components)}; wait until all are there, or address it by name"
+            )
         if before and found is not None and lasting_part(found.name) != before:
             raise _HeldError(
                 f"component {role.index} was {before} and is {found.name} now; the server lists {_names(components)};"
@@ -181,8 +185,6 @@ class Attempt:
     def _request(self, place: _Place) -> UpdateRequest:
         desired = self._job.work.desired
         config = payload(desired, self._job.work.base, self._job.item.action)
-        if secrets.MARK in json.dumps(config, ensure_ascii=False) and secrets.MARK not in str(desired.resolved):
-            raise _HeldError("a secret that only the component has would have to be sent along; declare it")
         allow_delete = self._job.item.action is Action.UPDATE_DELETE
         if allow_delete and desired.task.sections["source"].get("checkpoint") == CHECKPOINT_REFERENCE:
             config = _with_checkpoint(config, place.component)
@@ -272,7 +274,7 @@ class Attempt:
         if place.component is None:
             return self._settle(Condition.NOT_VERIFIED, "accepted; its health cannot be read", accepted)
         if record is not None and record.status_before not in ("", health.EXCEPTION):
-            self._job.before = replace(place.component, status=record.status_before, checkpoint=None, modified="")
+            self._job.before = replace(place.component, status=record.status_before, checkpoint=None)
         return self._verify(place, accepted, since_s)
 
     def _verify(self, place: _Place, accepted: Accepted, since_s: float = 0.0) -> Result:

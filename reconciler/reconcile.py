@@ -144,33 +144,38 @@ class Reconciler:
         """
         chosen = tuple(selection)
         records, key = self._store.records(), self._store.fingerprint_key()
-        found, ready = _Findings(), dict[str, Desired]()
+        around = Surroundings(self._clock.now())
+        found = _Findings()
+        ready: dict[str, tuple[Snapshot, Adoption]] = {}  # what is kept of a task must be small: there may be 10,000
         outcome: dict[str, Adoption] = {}
         for raw in self._source.tasks():
             _count_in(found, raw)
             examined = self._validator.examine(raw, warnings=False)
-            if examined.task is not None:
-                found.tasks[raw.name] = examined.task.address
+            task = examined.task
+            if task is not None:
+                found.tasks[raw.name] = task.address
             if not is_chosen(raw.name, chosen):
                 continue
-            if examined.task is None:
+            if task is None:
                 outcome[raw.name] = Adoption(planning.invalid(raw.name, _errors(examined.violations)).reason)
-            elif not (only_new and examined.task.address.id in records):
+            elif not (only_new and task.address.id in records):
                 try:
-                    ready[raw.name] = prepare(examined.task, self._catalogue, self._lookup, key)
+                    desired = prepare(task, self._catalogue, self._lookup, key)
                 except SecretError as error:
                     outcome[raw.name] = Adoption(str(error))
+                    continue
+                base = self._base(desired, records.get(task.address.id), around)
+                changes = planning.compare(desired, base, self._catalogue, key).changes if base.snapshots else ()
+                ready[raw.name] = desired.snapshot, Adoption(passed_over=tuple(change.path for change in changes))
         for name, violation in address_clashes(found.tasks.items()).items():
-            if ready.pop(name, None) is not None:
+            ready.pop(name, None)
+            if is_chosen(name, chosen):
                 outcome[name] = Adoption(planning.invalid(name, (violation,)).reason)
-        for name, desired in ready.items():
-            record = records.get(desired.task.address.id)
-            base = self._base(desired, record, Surroundings(self._clock.now()))
-            changes = planning.compare(desired, base, self._catalogue, key).changes if base.snapshots else ()
-            passed_over = tuple(change.path for change in changes)
-            why = f"{reason}; differences taken as applied: {', '.join(passed_over)}" if passed_over else reason
-            self._store.adopt(desired.task.address.id, name, desired.snapshot, _revision(found), why)
-            outcome[name] = Adoption(passed_over=passed_over)
+        for name, (snapshot, adoption) in ready.items():
+            passed_over = ", ".join(adoption.passed_over)
+            why = f"{reason}; differences taken as applied: {passed_over}" if passed_over else reason
+            self._store.adopt(found.tasks[name].id, name, snapshot, _revision(found), why)
+            outcome[name] = adoption
         return dict(sorted(outcome.items()))
 
     def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
@@ -218,14 +223,14 @@ class Reconciler:
         found.items.append(item)
         if item.action.sends or item.action is Action.ADOPT:
             found.work[item.id] = Work(desired, base)
-        if item.action is Action.NOOP and record is not None:
+        if item.intended is Action.NOOP and record is not None:
             if record.task != task.name:
                 found.taken_over[task.address.id] = task.name
             if base.applied is not None and self._is_outdated(record, base.applied, desired, key):
                 stored = secrets.resealed(base.applied, self._catalogue, key)
                 found.refreshed[task.address.id] = overlaid(stored, desired.snapshot)
             known = around.policy.targets is None or task.address.target in around.policy.targets
-            if known and policy.is_unconfirmed(desired, record):
+            if known and item.action is Action.NOOP and policy.is_unconfirmed(desired, record):
                 found.unconfirmed[item.id] = Work(desired, base)
 
     def _base(self, desired: Desired, record: Record | None, around: Surroundings) -> Base:

@@ -224,6 +224,8 @@ class _Request:
             warn(f"{task}: {text}")
 
     def _report(self, survey: "Survey", results: "tuple[Result, ...]") -> "JsonObject":
+        from reconciler.model import Action
+
         rows = [
             {
                 "task": r.task,
@@ -236,7 +238,11 @@ class _Request:
             for r in results
         ]
         seen = {result.task for result in results}
-        rows += [_untried(item) for item in survey.plan.items if item.task not in seen and _is_of_interest(item)]
+        rows += [
+            _untried(item)
+            for item in survey.plan.items
+            if (item.task not in seen or item.intended is Action.RESET) and _is_of_interest(item)
+        ]
         return {"version": 1, "plan": survey.plan.id, "results": rows, "summary": _counts(survey, results)}
 
 

@@ -23,11 +23,13 @@ def validate(session: Session, path: tuple[Path, ...], format_: str) -> int:
 
     Exit code: 1 when there is an error, 0 else; warnings alone are 0.
     """
+    from reconciler.cli.main import USAGE
     from reconciler.core.render import data, words
     from reconciler.model import Severity
 
     found: list[tuple[str, Violation]] = []
     tasks = 0
+    empty = False  # a path was named that holds nothing to check
     literal_secrets = Severity.ERROR
     roots = dict.fromkeys(map(_root_of, path))
     if not path:
@@ -35,10 +37,9 @@ def validate(session: Session, path: tuple[Path, ...], format_: str) -> int:
         roots, literal_secrets = {(settings.desired_state, None): None}, settings.literal_secrets
     for folder, only in roots:
         number, violations = _examine(folder, only, literal_secrets)
-        if not number and path:
-            raise click.UsageError(f"{folder}: no tasks found; a task is a folder with task.json and four files")
         if not number:
-            warn(f"{folder}: no tasks found")
+            warn(f"{folder}: no tasks found; a task is a folder with task.json and four files")
+            empty = bool(path)
         tasks += number
         found += [(str(folder), violation) for violation in violations]
     errors = sum(violation.severity is Severity.ERROR for _, violation in found)
@@ -52,7 +53,9 @@ def validate(session: Session, path: tuple[Path, ...], format_: str) -> int:
         named = (("task", tasks), ("error", errors), ("warning", counts["warnings"]))
         checked, *wrong = (f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in named)
         click.echo(f"{checked} checked: {', '.join(wrong)}")
-    return 1 if errors else 0
+    if errors:
+        return 1
+    return USAGE if empty else 0
 
 
 def _root_of(path: Path) -> tuple[Path, str | None]:

@@ -19,6 +19,9 @@ import rfc8785
 from reconciler.core.catalogue import RULE_LISTS, Catalogue
 from reconciler.model import SECTIONS, Json, JsonObject, Sections
 
+SECRET = "«secret»"  # noqa: S105 - the mark that stands for one
+"""What is stored and shown in the place of a secret."""
+
 VERSION = 1
 """Of the canonical form: raised with every change of it, so that stored digests are recomputed, not compared."""
 
@@ -98,7 +101,7 @@ def _rule(rule: JsonObject) -> JsonObject:
     folded = {}
     for key, value in rule.items():
         form = _rules(value) if key == "sub" else value if isinstance(value, str) else _texts(value)
-        if defaults.get(key) != form:
+        if defaults.get(key) != form or form == SECRET:  # two marks stand for two secrets
             folded[key] = form
     return folded
 

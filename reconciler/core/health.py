@@ -106,3 +106,9 @@ def in_role(components: Sequence[ObservedComponent], role: ComponentRole) -> Obs
     """The component that has a role in its project now, or None."""
     candidates = of_link(components, role.link)
     return candidates[role.index] if role.index < len(candidates) else None
+
+
+def is_without_gap(components: Sequence[ObservedComponent], link: Link) -> bool:
+    """Whether the components of a link are numbered 0, 1, 2, ... within each sub-task, as far as their names tell."""
+    positions = [position for c in components if c.link is link and (position := position_of(c.name))]
+    return all((sub, index - 1) in positions for sub, index in positions if index)

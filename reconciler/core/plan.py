@@ -28,6 +28,7 @@ from reconciler.model import (
 )
 
 NOTHING: Sections = {section: {} for section in SECTIONS}
+_TOP = 2  # parts of a pointer to a key of a file
 MESSAGE_SINKS = ("KAFKA", "ROCKETMQ", "DATAHUB")
 
 
@@ -66,11 +67,39 @@ def payload(desired: Desired, base: Base, action: Action) -> Sections:
     """What to send, in wire form and with secrets: the desired sections, checkpoint aside.
 
     Without `allowDelete`, members of nested objects that only the component has are sent along, so that they stay
-    however deep OMS merges; a secret among them is not known any more and has `secrets.MARK` in its place.
+    however deep OMS merges. `lost_secrets` says when that cannot be.
     """
     believed = None if action is Action.UPDATE_DELETE else _believed(base)
-    resolved = desired.resolved if believed is None else canonical.filled(believed.content, desired.resolved)
-    return canonical.wire(resolved)
+    if believed is None:
+        return canonical.wire(desired.resolved)
+    structured = {  # an object may be written as JSON text
+        section: {
+            key: desired.content[section][key] if isinstance(believed.content[section].get(key), dict) else value
+            for key, value in members.items()
+        }
+        for section, members in desired.resolved.items()
+    }
+    return canonical.wire(canonical.filled(believed.content, structured))
+
+
+def lost_secrets(desired: Desired, base: Base) -> tuple[str, ...]:
+    """Secrets in nested objects that an update would have to send along, and whose values nobody has any more."""
+    believed = _believed(base)
+    if believed is None:
+        return ()
+    places = ((place, pointer.tokens(place)) for place in sorted(believed.fingerprints))
+    return tuple(place for place, path in places if _is_filled_in(path, believed.content, desired.content))
+
+
+def _is_filled_in(path: tuple[str, ...], believed: Json, wanted: Json) -> bool:
+    """Whether `canonical.filled` would take the value at *path* from *believed*."""
+    for depth, part in enumerate(path):
+        if not isinstance(believed, dict) or not isinstance(wanted, dict):
+            return False
+        if part not in wanted:
+            return depth >= _TOP  # a whole key that the files leave out is not sent at all
+        believed, wanted = believed.get(part), wanted[part]
+    return False
 
 
 def _believed(base: Base) -> Snapshot | None:
@@ -131,7 +160,8 @@ def plan_task(desired: Desired, base: Base, around: Surroundings, catalogue: Cat
     if intended is Action.NOOP:
         return _paused(_noop(desired, record, changes, remarks), task, around)
     lacking = missing(desired, comparison.present, catalogue)
-    case = Case(desired, record, intended, changes, lacking, around)
+    lost = lost_secrets(desired, base) if intended is Action.UPDATE else ()
+    case = Case(desired, record, intended, changes, lacking, around, lost)
     return _held(_sending(case, remarks), case)
 
 

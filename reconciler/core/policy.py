@@ -73,6 +73,7 @@ class Case:
     changes: tuple[Change, ...]
     lacking: tuple[str, ...]  # what keeps the payload from being complete
     around: Surroundings
+    lost: tuple[str, ...] = ()  # secrets that would have to be sent along, and that nobody has any more
 
     @property
     def is_new(self) -> bool:
@@ -241,6 +242,13 @@ def _incomplete(case: Case) -> Hold | None:
     )
 
 
+def _lost(case: Case) -> Hold | None:
+    if not case.lost:
+        return None
+    places = ", ".join(case.lost)
+    return Hold("lost_secret", f"the component has secrets that the files no longer declare: {places}")
+
+
 GATES: tuple[Gate, ...] = (
     _suspended,
     _observe,
@@ -253,4 +261,5 @@ GATES: tuple[Gate, ...] = (
     _protected,
     _dangerous,
     _incomplete,
+    _lost,
 )

@@ -16,7 +16,7 @@ from reconciler.core import canonical, pointer
 from reconciler.core.catalogue import Catalogue
 from reconciler.model import CHECKPOINT_REFERENCE, Json, JsonObject, Sections, Snapshot
 
-MARK = "«secret»"
+MARK = canonical.SECRET
 """What is stored and shown in the place of a secret."""
 
 SCHEMES = ("env", "file", "credential")

@@ -112,6 +112,7 @@ _RAIL_STEPS = {
     "first_run": "reconciler adopt --all, or apply --force first_run --reason TEXT",
     "vanished": "restore the directories, or reconciler forget --vanished",
     "incomplete": "complete the files, or apply --force incomplete --reason TEXT",
+    "lost_secret": "declare them, or delete them with allowDelete",
     "danger": "add the pointer to allow in task.json, or take the change back",
     "protect": "take the change back, or change protect in task.json",
     "mode": "set policy.mode to auto",

@@ -86,8 +86,11 @@ def respelled(value):
 def test_after_applying_any_edits_there_is_nothing_left_to_send(steps):
     base = Base()
     for content, allow_delete in [*steps, *steps[::-1]]:
-        _, base = applied_to(base, content, allow_delete=allow_delete)
+        first, base = applied_to(base, content, allow_delete=allow_delete)
         again, _ = applied_to(base, content, allow_delete=allow_delete)
+        if first.rail == "lost_secret":  # waits for somebody to declare the secret
+            assert again.rail == "lost_secret"
+            continue
         assert again.action is Action.NOOP
         assert all(change.left_in_place for change in again.changes)
         assert not (allow_delete and again.changes)
@@ -133,6 +136,8 @@ def test_uncertain_base_is_always_sent(before, tried, wanted):
     record = record_of(applied_content, open_intents=1)
     base = Base(record, applied_content.snapshot, (candidate.snapshot,))
     item = planned(task(wanted, allow=("/*",)), base)
+    if item.rail == "lost_secret":  # waits for somebody to declare the secret
+        return
     assert item.action is Action.UPDATE
     assert planned(wanted, carried_out(item, ready(wanted), base)).action is Action.NOOP
 

@@ -16,7 +16,7 @@ from reconciler import apply, wiring
 from reconciler.config import load
 from reconciler.core.policy import NewTasks, Policy
 from reconciler.errors import StateStoreError, TargetMisconfiguredError
-from reconciler.jobs import Status
+from reconciler.jobs import Job, Status
 from reconciler.model import Action, Condition
 from tests.integration.bench import REVERSE, SECOND, SENTINELS, name_of
 
@@ -194,13 +194,13 @@ def test_unknown_outcome_before_a_misconfiguration_stays_unknown(bench):
     assert (result.status, "403" in result.message, bench.record().open_intents) == (Status.UNKNOWN, True, 1)
 
 
-def test_unknown_outcome_that_waits_when_the_target_is_given_up_stays_unknown(bench):
-    bench.concurrent["default"] = 1
-    bench.put("a", 1)
-    bench.put("b", 2)
-    bench.fault("http", component=name_of(1), status=500)
-    bench.fault("http", component=name_of(2), status=403)
-    assert statuses(bench.apply()) == {"a": "unknown", "b": "pending"}
+@pytest.mark.parametrize(("unknown", "status"), [(True, Status.UNKNOWN), (False, Status.PENDING)])
+def test_job_that_goes_no_further_stays_unknown_when_it_is(bench, unknown, status):
+    bench.put()
+    survey = bench.survey()
+    (item,) = survey.plan.items
+    job = Job(item, survey.work[item.id], unknown=unknown)
+    assert job.unsent(Status.PENDING, "not sent: the target is given up").status is status
 
 
 def test_missing_capability_is_remembered_and_holds_what_follows(bench):

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.apply import lane
 from reconciler.jobs import Job, Status
-from reconciler.model import Action, Condition
+from reconciler.model import Action, Condition, Suspension
 from tests.integration.bench import REGION, SECOND, SENTINELS, name_of
 
 HEALTH = "DescribeProjectComponents"
@@ -53,13 +53,29 @@ def test_health_is_not_read_from_the_neighbour(bench):
     assert bench.apply()["shop"].status is Status.UNCONFIRMED
 
 
+@pytest.mark.parametrize("known", ["adopted", "first sent"])
+def test_role_with_a_gap_before_it_is_held_where_nothing_was_sent_yet(bench, known):
+    bench.put(task=role(allowDelete=True))
+    if known == "adopted":
+        bench.reconciler().adopt((), reason="as it is", only_new=True)
+        bench.edit("coordinator", throttleRps=None)
+    bench.oms.remove(name_of(0))
+    result = bench.apply()["shop"]
+    assert (result.status, "while some are missing" in result.message, bench.sent) == (Status.BLOCKED, True, [])
+
+
 def test_adopting_lets_a_role_mean_another_component(bench):
     bench.applied(task=role())
     bench.oms.remove(name_of(0))
-    bench.reconciler().adopt(("shop",), reason="the first shard was merged away", only_new=False)
+    bench.oms.remove(SECOND)
+    other = bench.oms.add_component("np_0", "10.0.0.1-9000:connector_v2:np_0-incr_trans-9-0:0000000999").name
     bench.edit("coordinator", throttleRps="5")
+    assert bench.apply()["shop"].status is Status.BLOCKED
+    bench.reconciler().adopt(("shop",), reason="made anew by OMS", only_new=False)
+    bench.edit("coordinator", throttleRps="6")
     bench.apply()
-    assert bench.keys == [SECOND]
+    bench.oms.remove(other)
+    assert bench.keys[-1] == other
 
 
 # --- members of nested objects -------------------------------------------------------------------------------------
@@ -97,7 +113,24 @@ def test_secret_member_that_only_the_component_has_is_not_lost(bench):
     bench.apply()
     bench.look_away()
     bench.edit("sink", props={"a": "9"})
-    assert (bench.apply()["shop"].status, bench.sent) == (Status.BLOCKED, [])
+    item = bench.item()
+    assert (item.action, item.rail, "/sink/props/token" in item.reason) == (Action.BLOCKED, "lost_secret", True)
+    assert (bench.apply(), bench.sent) == ({}, [])
+
+
+def test_secret_deep_in_an_object_that_left_is_not_lost_either(bench):
+    sink = bench.put() / "sink.json"
+    sink.write_text(json.dumps(bench.read("sink") | {"props": {"a": "1", "b": {"token": "${env:SINK}"}}}))
+    bench.apply()
+    bench.edit("sink", props={"a": "9"})
+    assert bench.item().rail == "lost_secret"
+
+
+def test_object_in_json_text_is_filled_too(bench):
+    bench.applied(source={"ncharCharsetMap": {"a": "1", "b": "2"}})
+    bench.edit("source", ncharCharsetMap='{"a": "3"}')
+    bench.apply()
+    assert bench.config()["source"]["ncharCharsetMap"] == {"a": "3", "b": "2"}
 
 
 # --- one task's trouble --------------------------------------------------------------------------------------------
@@ -164,6 +197,16 @@ def test_component_that_was_stopped_before_is_confirmed_stopped(bench):
     bench.apply()
     assert bench.record().status_before == "STOPPED"
     bench.store.set_condition(bench.record().address, Condition.UNCONFIRMED, "the program died")
+    assert bench.apply()["shop"].status is Status.CONFIRMED
+
+
+def test_confirmation_by_a_later_run_needs_time_or_a_sign_too(bench):
+    bench.applied()
+    bench.fault("no_effect")
+    bench.edit("coordinator", throttleRps="5")
+    assert bench.apply(verify_s=0.3)["shop"].status is Status.UNCONFIRMED
+    assert bench.apply()["shop"].status is Status.UNCONFIRMED  # the old process may still run
+    bench.clock.sleep(10)
     assert bench.apply()["shop"].status is Status.CONFIRMED
 
 
@@ -250,6 +293,15 @@ def test_task_name_leaves_a_project_alone_that_is_being_modified(bench):
     assert (bench.apply()["w"].status, bench.sent) == (Status.BLOCKED, [])
 
 
+def test_component_whose_outcome_is_unknown_takes_a_place_among_those_under_way(bench):
+    bench.concurrent["default"] = 1
+    bench.put("a", 0)
+    bench.put("b", 1)
+    bench.fault("inner_error", component=name_of(0))
+    bench.apply()
+    assert bench.keys == [name_of(0), name_of(0), name_of(1)]
+
+
 def test_project_is_left_alone_while_an_outcome_in_it_is_unknown(bench):
     bench.put("a", 0)
     bench.put("b", 0, task={"key": SECOND})
@@ -259,6 +311,37 @@ def test_project_is_left_alone_while_an_outcome_in_it_is_unknown(bench):
 
 
 # --- traces --------------------------------------------------------------------------------------------------------
+
+
+def test_suspended_task_follows_its_renamed_folder(bench):
+    bench.applied()
+    bench.store.suspend("*", Suspension("pause", None))
+    (bench.desired / "shop").rename(bench.desired / "new")
+    bench.apply()
+    assert bench.record("new").serial == 1
+
+
+def test_adoption_made_meanwhile_is_not_spoilt(bench):
+    bench.applied()
+    bench.edit("sink", workerNum="12")
+    survey = bench.survey()
+    bench.reconciler().adopt(("shop",), reason="by hand", only_new=False)
+    assert bench.carry_out(survey)["shop"].status is Status.BLOCKED
+    assert bench.record().condition is Condition.SYNCED
+
+
+def test_adopt_all_names_two_tasks_with_one_address_though_it_is_known(bench):
+    bench.applied("a")
+    bench.put("b")
+    outcome = bench.reconciler().adopt((), reason="all", only_new=True)
+    assert {name: bool(adoption.problem) for name, adoption in outcome.items()} == {"a": True, "b": True}
+
+
+def test_two_secrets_in_one_rule_stay_two(bench):
+    rule = {"name": "${env:STORE}", "map": "${env:SINK}", "all": False, "sub": [{"name": "orders"}]}
+    bench.applied(condition={"whiteCondition": [rule]})
+    bench.edit("coordinator", throttleRps="5")
+    assert [change.path for change in bench.item().changes] == ["/coordinator/throttleRps"]
 
 
 def test_trouble_of_a_target_is_in_the_journal(bench):
