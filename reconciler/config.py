@@ -18,7 +18,6 @@ from reconciler.core.versions import refusal
 from reconciler.errors import ConfigError
 from reconciler.model import Json, JsonObject, Severity
 
-DEFAULT_PATH = "reconciler.toml"
 PREFIX = "RECONCILER_"
 _SQLITE = "sqlite:///"
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")

@@ -1,7 +1,7 @@
 """What the shell needs from the world: one Protocol per adapter."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -166,6 +166,3 @@ class Clock(Protocol):
 
 SecretResolver = Callable[[str, str], str]
 """(scheme, name) -> value. Raises SecretError naming the reference."""
-
-TargetFactory = Callable[[str, Iterable[str]], Target]
-"""(target name, secrets to hide in the server's words) -> Target."""

@@ -33,7 +33,6 @@ LITERAL_CREDENTIALS = re.compile(_CREDENTIALS.replace("%s", HOLE), re.IGNORECASE
 """Credentials that are written out, where those that are references left holes."""
 
 RULE_LISTS = ("whiteCondition", "blackCondition")
-RULE_MEMBERS = ("name", "map", "all", "func", "attr", "sub")
 ANY_ELEMENT = "*"
 RULE = "rule"
 
