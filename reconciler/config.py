@@ -34,7 +34,24 @@ class TargetConfig:
     edition: str  # "CE" | "EE"
     version: str  # "4.2.5"
     max_concurrent: int  # components from call to verified
+    min_update_interval_s: float  # between two updates of one component, by the daemon; 0: off
+    stop_after_failures: int  # components not healthy after an update within one hour; 0: off
+    requests_per_s: float  # 0: no limit
     ca_file: str  # "" = the system's certificates
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """How the daemon runs."""
+
+    quiet_s: float  # a directory is read after it was quiet for so long
+    max_wait_s: float  # and at the latest after so long
+    resync_s: float
+    http_listen: str  # "127.0.0.1:8484"; "" = off
+    poll_s: float  # 0: the kernel tells what changed; else how often to list the directory
+    history_days: float  # 0: journal rows are kept forever
+    log_format: str  # "auto" | "text" | "json" | "journal"
+    log_level: str  # "debug" | "info" | "warning" | "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class Settings:
     verify_s: float  # how long apply waits for a component to be seen healthy
     literal_secrets: Severity
     targets: Mapping[str, TargetConfig]
+    daemon: DaemonConfig
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -235,7 +253,13 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         verify_s=rules["verify_s"],
         literal_secrets=Severity(rules["literal_secrets"]),
         targets={name: _target(name, target, folder) for name, target in document["targets"].items()},
+        daemon=_daemon(document),
     )
+
+
+def _daemon(document: Mapping[str, Any]) -> DaemonConfig:
+    files, rest = document["desired_state"], document["daemon"]
+    return DaemonConfig(quiet_s=files["quiet_s"], max_wait_s=files["max_wait_s"], **rest)
 
 
 def _short(path: Path) -> Path:
@@ -253,5 +277,8 @@ def _target(name: str, target: Mapping[str, Any], folder: Path) -> TargetConfig:
         edition=target["edition"],
         version=target["version"],
         max_concurrent=target["max_concurrent"],
+        min_update_interval_s=target["min_update_interval_s"],
+        stop_after_failures=target["stop_after_failures"],
+        requests_per_s=target["requests_per_s"],
         ca_file=str(folder / target["ca_file"]) if target["ca_file"] else "",
     )

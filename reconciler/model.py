@@ -275,6 +275,22 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskState:
+    """What the daemon last said of one task: `status` reads it, and a restart begins with it."""
+
+    task: str
+    state: str  # core.status.State.value
+    since: datetime  # aware UTC
+    reason: str
+    next_step: str
+    until: datetime | None
+    revision: str  # last applied
+    ticket: int | None
+    request_id: str | None
+    content: str  # digest of what the files ask for, or of what is wrong with them
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What is written down before a call."""
 

@@ -1,7 +1,7 @@
 """What the shell needs from the world: one Protocol per adapter."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +18,7 @@ from reconciler.model import (
     Record,
     Snapshot,
     Suspension,
+    TaskState,
     UpdateRequest,
 )
 
@@ -126,6 +127,40 @@ class StateStore(Protocol):
 
     def history(self, task: str | None, limit: int) -> Sequence[JournalEntry]:
         """Newest rows first."""
+
+    def last_sequence(self) -> int:
+        """Sequence number of the newest journal row; 0 when there is none."""
+
+    def rows_after(self, sequence: int) -> Sequence[JournalEntry]:
+        """Journal rows written since, by any process, oldest first: whoever changes something leaves a row."""
+
+    def unhealthy(self, target: str, since: datetime) -> Mapping[str, str]:
+        """`{task: what was seen}`: components of a target that did not come back healthy from an update.
+
+        Those whose present condition is FAILED or UNCONFIRMED because of what health showed after *since*, or after the
+        target's last `release_target` if that was later.
+        """
+
+    def release_target(self, target: str, reason: str) -> bool:
+        """Somebody says that a target is to be used again, whatever its trouble; False when it had none."""
+
+    def states(self) -> Mapping[str, TaskState]:
+        """`{task: TaskState}`: what the daemon last said of each task."""
+
+    def put_states(self, changed: Iterable[TaskState], gone: Iterable[str] = ()) -> None:
+        """Remember what the daemon says now; one transaction, no journal rows."""
+
+    def notified(self, channel: str) -> Mapping[str, str]:
+        """`{subject: mark}`: the last edge that a channel was told of each task or target."""
+
+    def set_notified(self, channel: str, subject: str, mark: str) -> None:
+        """Remember that a channel was told; an empty mark forgets the subject."""
+
+    def prune(self, before: datetime) -> int:
+        """Drop journal rows older than that, but for those of open intents and what follows them; how many went.
+
+        The chain stays verifiable: the last dropped row's hash is kept as its anchor.
+        """
 
     def verify_journal(self) -> int:
         """Check the hash chain of the whole journal; returns the number of rows.
