@@ -8,17 +8,18 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from reconciler.errors import MigrationError, StateStoreError
 from reconciler.state.queries import MIGRATIONS, QUERIES
+from reconciler.state.schema import check, migrate
 from reconciler.state.sqlite_errors import mapped_errors, primary_code
 
-APPLICATION_ID = int.from_bytes(b"OMSR", "big")
-"""What our databases carry in their header, so that another program's file is not taken for one."""
+WAL_LIMIT_BYTES = 8 * 1024 * 1024
+"""What the write-ahead log is cut to when it starts again after a long reader let it grow; half of it is usual."""
 
 _BUSY_S = 5.0
 
@@ -74,9 +75,18 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def glance(self, query: str, **values: object) -> tuple[Any, ...] | None:
+        """First row of one statement that is a transaction by itself: for what is asked at every turn of a loop."""
+        with self._lock, mapped_errors(self.path):
+            return self.row(query, **values)
+
     def run(self, query: str, **values: object) -> int:
         """Execute a statement by its name; returns how many rows it changed."""
         return self._connection.execute(QUERIES[query], _bindable(values)).rowcount
+
+    def run_many(self, query: str, values: Iterable[Mapping[str, object]]) -> None:
+        """Execute a statement by its name once for each mapping."""
+        self._connection.executemany(QUERIES[query], map(_bindable, values))
 
     def rows(self, query: str, **values: object) -> Iterator[tuple[Any, ...]]:
         """Rows of a statement by its name, as they are read."""
@@ -113,6 +123,7 @@ def open_for_writing(path: Path) -> Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
                 migrate(connection, path)
                 _try_writing(connection)
             except BaseException:
@@ -187,57 +198,6 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 
-def check(connection: sqlite3.Connection, path: Path) -> int:
-    """Schema version of a database; 0 for an empty one.
-
-    Raises:
-        StateStoreError: another program's database.
-        MigrationError: a newer release's database.
-    """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or tables):
-        raise StateStoreError(
-            f"{path}: expected a database of reconciler, found another program's: "
-            "set `[state] url` to a file of its own"
-        )
-    if version > len(MIGRATIONS):
-        raise MigrationError(
-            f"{path}: written by a newer release (schema {version}; this one knows up to {len(MIGRATIONS)}): install "
-            "that release again, or restore the backup made before it"
-        )
-    return int(version)
-
-
-def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[str] = MIGRATIONS) -> None:
-    """Run the migrations that are missing, all in one transaction; the caller keeps other processes away.
-
-    Args:
-        connection: in autocommit mode.
-        path: shown in messages.
-        scripts: all migrations in order, the first leads to version 1.
-
-    Raises:
-        MigrationError: a script failed; the database is as it was.
-    """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    missing = scripts[version:]
-    if not missing:
-        return
-    try:
-        connection.executescript(
-            f"BEGIN EXCLUSIVE;\n{''.join(missing)}\nPRAGMA user_version = {len(scripts)};\nCOMMIT;"
-        )
-    except sqlite3.Error as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise MigrationError(
-            f"{path}: bringing it from schema {version} to {len(scripts)} failed and was undone ({error}): free some "
-            "disk space if that is short, else report this as a defect"
-        ) from error
-
-
 def _try_writing(connection: sqlite3.Connection) -> None:
     """Fail now rather than at the first intent: SQLite opens a file that it may not write without a word."""
     connection.execute("BEGIN IMMEDIATE")
@@ -284,7 +244,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _bindable(values: dict[str, object]) -> dict[str, object]:
+def _bindable(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with text that SQLite can hold: a server's broken characters must not lose an outcome."""
     return {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
 

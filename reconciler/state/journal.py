@@ -57,21 +57,33 @@ def append(database: Database, at: datetime, entry: Entry) -> int:
 
 
 def verify(database: Database) -> int:
-    """Check the chain from the first row to the last one ever written; returns the number of rows.
+    """Check the chain from the anchor to the last row ever written; returns the number of rows.
 
     Raises:
         StateStoreError: names the first sequence number that is not what was written.
     """
-    sequence, previous = 0, _FIRST
+    dropped, previous = _anchor(database)
+    sequence = dropped
     for *row, found in database.rows("journal_all"):
         sequence += 1
         if row[0] != sequence or found != _chained(previous, tuple(row)):
-            raise _tampered(database, sequence)
+            raise _tampered(database, sequence, dropped)
         previous = found
     (last_ever,) = database.row("journal_last_ever") or (0,)
     if last_ever != sequence:
-        raise _tampered(database, sequence + 1)
-    return sequence
+        raise _tampered(database, sequence + 1, dropped)
+    return sequence - dropped
+
+
+def dropped_rows(database: Database) -> int:
+    """How many rows were dropped at the beginning, all in all."""
+    return _anchor(database)[0]
+
+
+def _anchor(database: Database) -> tuple[int, str]:
+    """Sequence and hash of the row before the first one."""
+    sequence, hash_ = database.row("anchor") or (0, _FIRST)
+    return sequence, hash_
 
 
 def _chained(previous: str, row: tuple[Any, ...]) -> str:
@@ -79,7 +91,12 @@ def _chained(previous: str, row: tuple[Any, ...]) -> str:
     return hashlib.sha256((previous + json_text(row)).encode("ascii")).hexdigest()
 
 
-def _tampered(database: Database, sequence: int) -> StateStoreError:
+def _tampered(database: Database, sequence: int, dropped: int) -> StateStoreError:
+    if dropped and sequence == dropped + 1:
+        return StateStoreError(
+            f"{database.path}: journal row {sequence} does not follow from the anchor, which stands for the {dropped} "
+            "rows dropped before it: one of the two was changed, removed or put in from outside. Compare with a backup"
+        )
     return StateStoreError(
         f"{database.path}: journal row {sequence} is not what was written: it was changed, removed or put in from "
         "outside; rows before it are sound. Compare with a backup"

@@ -85,6 +85,9 @@ UPDATE records SET
   since = CASE WHEN condition = :condition THEN since ELSE :now END, condition = :condition, reason = :reason
 WHERE address = :address AND (condition <> :condition OR reason <> :reason);
 
+-- name: set_component
+UPDATE records SET component = :component WHERE address = :address AND component <> :component;
+
 -- name: adopt
 INSERT INTO records (address, task, serial, digest, digest_version, fingerprints, key_id, revision, applied_at,
                      condition, since)
@@ -138,6 +141,43 @@ ON CONFLICT (target) DO UPDATE SET kind = excluded.kind, message = excluded.mess
 -- name: clear_target_trouble
 DELETE FROM target_trouble WHERE target = :target;
 
+-- name: release_target
+INSERT INTO target_releases (target, at) VALUES (:target, :now)
+ON CONFLICT (target) DO UPDATE SET at = excluded.at;
+
+-- name: unhealthy
+-- Records whose present condition was made by a row of health: both then have the same moment.
+SELECT records.task, records.reason
+FROM journal CROSS JOIN records USING (address) -- in this order: the rows are few, the records many
+WHERE journal.kind = 'health' AND journal.outcome IN ('failed', 'unconfirmed') AND journal.at >= :since
+  AND journal.at > coalesce((SELECT released.at FROM target_releases AS released WHERE released.target = :target), '')
+  AND records.condition = journal.outcome AND records.since = journal.at
+  AND CASE WHEN json_valid(address) THEN json_extract(address, '$[0]') END = :target
+ORDER BY records.task;
+
+-- name: states
+SELECT task, state, since, reason, next_step, until, revision, ticket, request_id, content
+FROM task_states
+ORDER BY task;
+
+-- name: put_state
+INSERT OR REPLACE INTO task_states
+       (task, state, since, reason, next_step, until, revision, ticket, request_id, content)
+VALUES (:task, :state, :since, :reason, :next_step, :until, :revision, :ticket, :request_id, :content);
+
+-- name: drop_state
+DELETE FROM task_states WHERE task = :task;
+
+-- name: notified
+SELECT subject, mark FROM notified WHERE channel = :channel ORDER BY subject;
+
+-- name: set_notified
+INSERT INTO notified (channel, subject, mark) VALUES (:channel, :subject, :mark)
+ON CONFLICT (channel, subject) DO UPDATE SET mark = excluded.mark;
+
+-- name: forget_notified
+DELETE FROM notified WHERE channel = :channel AND subject = :subject;
+
 -- name: journal_end
 SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1;
 
@@ -149,6 +189,43 @@ VALUES (:sequence, :at, :kind, :task, :address, :action, :outcome, :revision, :p
 SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
 FROM journal
 ORDER BY sequence;
+
+-- name: rows_after
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+WHERE sequence > :sequence
+ORDER BY sequence
+LIMIT :limit;
+
+-- name: addresses_after
+SELECT DISTINCT address FROM journal WHERE sequence > :sequence AND address <> '';
+
+-- name: journal_hash
+SELECT hash FROM journal WHERE sequence = :sequence;
+
+-- name: anchor
+SELECT sequence, hash FROM journal_anchor;
+
+-- name: last_droppable
+-- Of the next rows: none that is young enough or follows one that is, none from the first open intent on, and never the
+-- newest.
+SELECT sequence, hash FROM journal
+WHERE sequence <= (SELECT sequence FROM journal_anchor) + :rows
+  AND sequence < (SELECT max(sequence) FROM journal)
+  AND (sequence >= (SELECT min(number) FROM open_intents)) IS NOT TRUE
+  AND (sequence >= (
+    SELECT young.sequence FROM journal AS young
+    WHERE young.sequence <= (SELECT sequence FROM journal_anchor) + :rows AND young.at >= :before
+    ORDER BY young.sequence
+    LIMIT 1)) IS NOT TRUE
+ORDER BY sequence DESC
+LIMIT 1;
+
+-- name: move_anchor
+UPDATE journal_anchor SET sequence = :sequence, hash = :hash;
+
+-- name: drop_rows_up_to_the_anchor
+DELETE FROM journal WHERE sequence <= (SELECT sequence FROM journal_anchor);
 
 -- name: journal_last_ever
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal';

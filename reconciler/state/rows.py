@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from reconciler.model import Condition, JournalEntry, Json, Record, Snapshot
+from reconciler.model import Condition, JournalEntry, Json, Record, Snapshot, TaskState
 from reconciler.state.database import Database
 
 
@@ -67,10 +67,31 @@ def entry_of(row: Sequence[Any]) -> JournalEntry:
     return JournalEntry(*_read(row, _ENTRY))
 
 
+def state_of(row: Sequence[Any]) -> TaskState:
+    """One row of the query `states`, whose columns have the order of the fields."""
+    return TaskState(*_read(row, _STATE))
+
+
+def state_values(state: TaskState) -> dict[str, str | None]:
+    """Columns of what was said of a task, by name."""
+    return {
+        "task": state.task,
+        "state": state.state,
+        "since": time_text(state.since),
+        "reason": state.reason,
+        "next_step": state.next_step,
+        "until": None if state.until is None else time_text(state.until),
+        "revision": state.revision,
+        "ticket": ticket_text(state.ticket),
+        "request_id": state.request_id,
+        "content": state.content,
+    }
+
+
 _Readers: TypeAlias = tuple[tuple[int, Callable[[Any], Any]], ...]
 
 
-def _readers(kind: type[Record | JournalEntry], **readers: Callable[[Any], Any]) -> _Readers:
+def _readers(kind: type[Record | JournalEntry | TaskState], **readers: Callable[[Any], Any]) -> _Readers:
     """Which columns are not what the fields are, by position: 10,000 records are read at once."""
     names = [field.name for field in fields(kind)]
     return tuple((names.index(name), reader) for name, reader in readers.items())
@@ -92,4 +113,5 @@ _RECORD = _readers(
     since=time_of,
     ticket=ticket_of,
 )
+_STATE = _readers(TaskState, since=time_of, until=time_of, ticket=ticket_of)
 _ENTRY = _readers(JournalEntry, at=time_of, ticket=ticket_of, detail=json.loads)

@@ -1,32 +1,38 @@
-"""`StateStore` on SQLite: what each operation means, in one short transaction each.
+"""`StateStore` on SQLite: each operation is one short transaction; what it does there stands in a module of its own.
 
 An intent stays open from `begin` until something says what became of it; while one is open, the content of the
 component is uncertain. A program that dies between `begin` and `conclude` leaves its intent open and the condition
 APPLYING, which is to be read as unknown. How connections and transactions work is left to `database`, what an attempt
-leaves behind to `attempts`, the chain of the journal to `journal`.
+leaves behind to `attempts`, what is known otherwise to `known`, `holds` and `said`, the chain of the journal to
+`journal`.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from reconciler.errors import StateStoreError
-from reconciler.model import Action, Condition, Intent, JournalEntry, Outcome, Record, Snapshot, Suspension
-from reconciler.state import attempts, fingerprint_key, journal, lock
+from reconciler.model import Condition, Intent, JournalEntry, Outcome, Record, Snapshot, Suspension, TaskState
+from reconciler.state import attempts, fingerprint_key, holds, journal, known, lock, retention, said
 from reconciler.state.database import Database, open_for_reading, open_for_writing
 from reconciler.state.journal import Entry
+from reconciler.state.known import Declared
 from reconciler.state.lock import Holder
-from reconciler.state.rows import entry_of, find_record, record_of, snapshot_of, snapshot_values, time_of, time_text
+from reconciler.state.record_cache import RecordCache
+from reconciler.state.rows import entry_of, find_record, snapshot_of
+
+ROWS_AT_ONCE = 10_000
+"""How many rows `rows_after` gives at most."""
 
 
 class SqliteStore:
     """The state store in one SQLite file; see `ports.StateStore` for what the methods promise.
 
-    Addresses without a record are no error: `set_condition`, `refingerprint`, `take_over`, `retry` and `forget` then
-    do nothing, because another process may have dropped the record a moment ago.
+    Addresses without a record are no error: `set_condition`, `set_component`, `refingerprint`, `take_over`, `retry`
+    and `forget` then do nothing, because another process may have dropped the record a moment ago.
 
     Args:
         database: opened.
@@ -38,6 +44,7 @@ class SqliteStore:
         self._database = database
         self._clock = clock
         self._digest_version = digest_version
+        self._records = RecordCache()
         self._key: bytes | None = None
         self._key_lock = threading.Lock()
 
@@ -62,12 +69,20 @@ class SqliteStore:
         """Whether there is a database; False only for a store that was opened for reading."""
         return self._database.exists
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Database, datetime]]:
+        """A transaction and its time: taken once it has begun, so that rows of the journal are in the order of time."""
+        with self._database.writing() as database:
+            yield database, self._clock()
+
+    # --- what is known of an address -------------------------------------------------------------------------------
 
     def records(self) -> Mapping[str, Record]:
-        """Everything known, `{Address.id: Record}`, sorted by address."""
-        with self._database.reading() as database:
-            return {row[0]: record_of(row) for row in database.rows("records")}
+        """Everything known, `{Address.id: Record}`, sorted by address; the mapping stays as it is when others write.
+
+        Only what changed since the last call is read.
+        """
+        return self._records.records(self._database)
 
     def record(self, address: str) -> Record | None:
         """What is known of one address."""
@@ -85,15 +100,149 @@ class SqliteStore:
         with self._database.reading() as database:
             return tuple(snapshot_of(row) for row in database.rows("candidates", address=address))
 
+    def set_condition(self, address: str, condition: Condition, reason: str) -> None:
+        """Record what health showed after an accepted update; `since` moves only when the condition changes.
+
+        The same condition for the same reason writes nothing, so that polling does not fill the journal.
+        """
+        with self._writing() as (database, now):
+            known.set_condition(database, now, address, condition, reason)
+
+    def set_component(self, address: str, component: str) -> None:
+        """Record the name that a component has since it moved to another host; the same name writes nothing."""
+        with self._writing() as (database, now):
+            known.set_component(database, now, address, component)
+
+    def adopt(self, address: str, task: str, snapshot: Snapshot, revision: str, reason: str) -> None:
+        """Record content as applied without a call; closes open intents, clears failures, advances the serial.
+
+        The reason goes to the journal; ticket and request id of an earlier call no longer belong to the content.
+        """
+        with self._writing() as (database, now):
+            declared = Declared(address, task, snapshot, revision, reason)
+            known.adopt(database, now, declared, self._digest_version)
+
+    def refingerprint(self, address: str, snapshot: Snapshot) -> None:
+        """Replace stored content by the same content with fingerprints of another key or rule; no new serial.
+
+        Does nothing when no content is stored. Contents of open intents stay as they are.
+        """
+        with self._writing() as (database, now):
+            known.refingerprint(database, now, address, snapshot, self._digest_version)
+
+    def take_over(self, address: str, task: str) -> None:
+        """An orphan's address now belongs to another directory."""
+        with self._writing() as (database, now):
+            known.take_over(database, now, address, task)
+
+    def forget(self, address: str) -> None:
+        """Drop the record of an orphan with its open intents; the journal stays."""
+        with self._writing() as (database, now):
+            known.forget(database, now, address)
+
+    # --- attempts --------------------------------------------------------------------------------------------------
+
+    def begin(self, intent: Intent) -> int:
+        """Write an intent down, durably, and advance the serial; returns its number.
+
+        The attempt counts as unknown from here on, until it is concluded.
+        """
+        with self._writing() as (database, now):
+            return attempts.begin(database, now, intent, self._digest_version)
+
+    def conclude(self, number: int, outcome: Outcome) -> None:
+        """Write down how an intent ended.
+
+        Accepted closes this intent and all older ones of its address. When somebody adopted other content while the
+        call was under way, the answer counts: it came later. When the record was dropped meanwhile, only the journal
+        says how it ended.
+
+        Raises:
+            StateStoreError: no intent has this number.
+        """
+        with self._writing() as (database, now):
+            attempts.conclude(database, now, number, outcome)
+
+    def retry(self, address: str) -> None:
+        """Clear FAILED, RETRYING, UNKNOWN and APPLYING and the count of unknown attempts; open intents stay.
+
+        The condition becomes UNKNOWN while intents are open (the base is uncertain, whoever asks), else
+        UNCONFIRMED when something was ever applied (how it is now is to be looked at), else RETRYING: certainly without
+        effect, and to be tried again. `attempted` stays
+        only beside UNKNOWN: elsewhere no attempt stands between the task and its next one.
+        """
+        with self._writing() as (database, now):
+            attempts.retry(database, now, address)
+
+    # --- what keeps tasks and targets back -------------------------------------------------------------------------
+
+    def suspend(self, task: str, suspension: Suspension) -> None:
+        """Record a suspension, in place of an earlier one; task "*" means all."""
+        with self._writing() as (database, now):
+            holds.suspend(database, now, task, suspension)
+
+    def resume(self, task: str) -> bool:
+        """Take a suspension back; False when there was none."""
+        with self._writing() as (database, now):
+            return holds.resume(database, now, task)
+
     def suspensions(self) -> Mapping[str, Suspension]:
         """`{task: Suspension}`, with "*" for all; those whose time is over are still there."""
         with self._database.reading() as database:
-            return {task: Suspension(reason, time_of(until)) for task, reason, until in database.rows("suspensions")}
+            return holds.suspensions(database)
 
     def target_trouble(self) -> Mapping[str, tuple[str, str]]:
         """`{target: (kind, message)}`."""
         with self._database.reading() as database:
-            return {target: (kind, message) for target, kind, message in database.rows("target_trouble")}
+            return holds.target_trouble(database)
+
+    def set_target_trouble(self, target: str, kind: str, message: str) -> None:
+        """Remember that a target cannot be used; kind "" clears it. For the journal, use `note`."""
+        with self._database.writing() as database:
+            holds.set_target_trouble(database, target, kind, message)
+
+    def release_target(self, target: str, reason: str) -> bool:
+        """Use a target again, whatever its trouble, and count its unhealthy components anew; False when it had none."""
+        with self._writing() as (database, now):
+            return holds.release_target(database, now, target, reason)
+
+    def unhealthy(self, target: str, since: datetime) -> Mapping[str, str]:
+        """`{task: what was seen}` of those that health found FAILED or UNCONFIRMED then or later, and that still are.
+
+        Args:
+            target: name of the target.
+            since: aware; what was found before the target's last release does not count either.
+        """
+        with self._database.reading() as database:
+            return holds.unhealthy(database, target, since)
+
+    # --- what the daemon said --------------------------------------------------------------------------------------
+
+    def states(self) -> Mapping[str, TaskState]:
+        """`{task: TaskState}`, sorted by task."""
+        with self._database.reading() as database:
+            return said.states(database)
+
+    def put_states(self, changed: Iterable[TaskState], gone: Iterable[str] = ()) -> None:
+        """Replace the states of some tasks and drop those of others, in one transaction and without journal rows."""
+        said.put_states(self._database, changed, gone)
+
+    def notified(self, channel: str) -> Mapping[str, str]:
+        """`{subject: mark}`: what a channel was last told of each."""
+        with self._database.reading() as database:
+            return said.notified(database, channel)
+
+    def set_notified(self, channel: str, subject: str, mark: str) -> None:
+        """Remember that a channel was told; an empty mark forgets the subject."""
+        with self._database.writing() as database:
+            said.set_notified(database, channel, subject, mark)
+
+    # --- journal ---------------------------------------------------------------------------------------------------
+
+    def note(self, kind: str, task: str, detail: Mapping[str, object]) -> None:
+        """Add a row to the journal that belongs to no address."""
+        with self._writing() as (database, now):
+            journal.append(database, now, Entry(kind=kind, task=task, detail=detail))
 
     def history(self, task: str | None, limit: int) -> Sequence[JournalEntry]:
         """Newest rows first.
@@ -107,179 +256,37 @@ class SqliteStore:
             values = {"limit": limit} if task is None else {"limit": limit, "task": task}
             return [entry_of(row) for row in database.rows(query, **values)]
 
+    def last_sequence(self) -> int:
+        """Sequence number of the newest row; 0 when there is none. Cheap enough to ask many times a second."""
+        row = self._database.glance("journal_end")
+        return 0 if row is None else int(row[0])
+
+    def rows_after(self, sequence: int) -> Sequence[JournalEntry]:
+        """Rows with a larger number, oldest first, at most `ROWS_AT_ONCE`; those dropped meanwhile are missing."""
+        with self._database.reading() as database:
+            return [entry_of(row) for row in database.rows("rows_after", sequence=sequence, limit=ROWS_AT_ONCE)]
+
+    def prune(self, before: datetime) -> int:
+        """Drop rows from the beginning, up to the first that is not older, or is of an open intent; returns how many.
+
+        The newest row stays. The work is cut into transactions of some dozen milliseconds; what was dropped when one
+        fails stays dropped, and the rest whole.
+        """
+        return retention.prune(self._database, before)
+
+    def dropped_rows(self) -> int:
+        """How many rows `prune` has dropped since the store was made."""
+        with self._database.reading() as database:
+            return journal.dropped_rows(database)
+
     def verify_journal(self) -> int:
-        """Check the hash chain of the whole journal; returns the number of rows.
+        """Check the hash chain of the journal as far as it was kept; returns the number of rows there are.
 
         Raises:
             StateStoreError: names the first row that was changed, removed or put in from outside.
         """
         with self._database.reading() as database:
             return journal.verify(database)
-
-    # --- attempts --------------------------------------------------------------------------------------------------
-
-    def begin(self, intent: Intent) -> int:
-        """Write an intent down, durably, and advance the serial; returns its number.
-
-        The attempt counts as unknown from here on, until it is concluded.
-        """
-        now = self._clock()
-        with self._database.writing() as database:
-            return attempts.begin(database, now, intent, self._digest_version)
-
-    def conclude(self, number: int, outcome: Outcome) -> None:
-        """Write down how an intent ended.
-
-        Accepted closes this intent and all older ones of its address. When somebody adopted other content while the
-        call was under way, the answer counts: it came later. When the record was dropped meanwhile, only the journal
-        says how it ended.
-
-        Raises:
-            StateStoreError: no intent has this number.
-        """
-        now = self._clock()
-        with self._database.writing() as database:
-            attempts.conclude(database, now, number, outcome)
-
-    def retry(self, address: str) -> None:
-        """Clear FAILED, RETRYING, UNKNOWN and APPLYING and the count of unknown attempts; open intents stay.
-
-        The condition becomes UNKNOWN while intents are open (the base is uncertain, whoever asks), else
-        UNCONFIRMED when something was ever applied (how it is now is to be looked at), else RETRYING: certainly without
-        effect, and to be tried again. `attempted` stays
-        only beside UNKNOWN: elsewhere no attempt stands between the task and its next one.
-        """
-        now = self._clock()
-        with self._database.writing() as database:
-            attempts.retry(database, now, address)
-
-    # --- what is known ---------------------------------------------------------------------------------------------
-
-    def set_condition(self, address: str, condition: Condition, reason: str) -> None:
-        """Record what health showed after an accepted update; `since` moves only when the condition changes.
-
-        The same condition for the same reason writes nothing, so that polling does not fill the journal.
-        """
-        now = self._clock()
-        with self._database.writing() as database:
-            record = find_record(database, address)
-            values = {"address": address, "condition": condition.value, "reason": reason, "now": time_text(now)}
-            if record is None or not database.run("set_condition", **values):
-                return
-            entry = Entry(
-                kind="health",
-                task=record.task,
-                address=address,
-                outcome=condition.value,
-                revision=record.revision,
-                ticket=record.ticket,
-                request_id=record.request_id,
-                detail={"reason": reason},
-            )
-            journal.append(database, now, entry)
-
-    def adopt(self, address: str, task: str, snapshot: Snapshot, revision: str, reason: str) -> None:
-        """Record content as applied without a call; closes open intents, clears failures, advances the serial.
-
-        The reason goes to the journal; ticket and request id of an earlier call no longer belong to the content.
-        """
-        now, values = self._clock(), snapshot_values(snapshot)
-        content = values.pop("content")
-        entry = Entry(
-            kind="adopt",
-            task=task,
-            address=address,
-            action=Action.ADOPT.value,
-            outcome=Condition.SYNCED.value,
-            revision=revision,
-            detail={"digest": snapshot.digest, "reason": reason},
-        )
-        with self._database.writing() as database:
-            database.run(
-                "adopt",
-                address=address,
-                task=task,
-                digest_version=self._digest_version,
-                revision=revision,
-                now=time_text(now),
-                **values,
-            )
-            database.run("set_content", address=address, content=content)
-            database.run("set_intents_aside", address=address)
-            journal.append(database, now, entry)
-
-    def refingerprint(self, address: str, snapshot: Snapshot) -> None:
-        """Replace stored content by the same content with fingerprints of another key or rule; no new serial.
-
-        Does nothing when no content is stored. Contents of open intents stay as they are.
-        """
-        now, values = self._clock(), snapshot_values(snapshot)
-        content = values.pop("content")
-        with self._database.writing() as database:
-            record = find_record(database, address)
-            if record is None or not database.run(
-                "refingerprint", address=address, digest_version=self._digest_version, **values
-            ):
-                return
-            database.run("set_content", address=address, content=content)
-            entry = Entry(
-                kind="refingerprint",
-                task=record.task,
-                address=address,
-                revision=record.revision,
-                detail={"digest": snapshot.digest, "digest_version": self._digest_version, "key_id": snapshot.key_id},
-            )
-            journal.append(database, now, entry)
-
-    def take_over(self, address: str, task: str) -> None:
-        """An orphan's address now belongs to another directory."""
-        with self._database.writing() as database:
-            record = find_record(database, address)
-            if record is not None:
-                database.run("take_over", address=address, task=task)
-                detail = {"from": record.task}
-                entry = Entry(kind="takeover", task=task, address=address, revision=record.revision, detail=detail)
-                journal.append(database, self._clock(), entry)
-
-    def forget(self, address: str) -> None:
-        """Drop the record of an orphan with its open intents; the journal stays."""
-        with self._database.writing() as database:
-            record = find_record(database, address)
-            if record is not None:
-                database.run("forget", address=address)
-                entry = Entry(kind="forget", task=record.task, address=address, revision=record.revision)
-                journal.append(database, self._clock(), entry)
-
-    # --- what people say -------------------------------------------------------------------------------------------
-
-    def suspend(self, task: str, suspension: Suspension) -> None:
-        """Record a suspension, in place of an earlier one; task "*" means all."""
-        until = None if suspension.until is None else time_text(suspension.until)
-        entry = Entry(kind="suspend", task=task, detail={"reason": suspension.reason, "until": until})
-        with self._database.writing() as database:
-            database.run("suspend", task=task, reason=suspension.reason, until=until)
-            journal.append(database, self._clock(), entry)
-
-    def resume(self, task: str) -> bool:
-        """Take a suspension back; False when there was none."""
-        with self._database.writing() as database:
-            found = database.run("resume", task=task) > 0
-            if found:
-                journal.append(database, self._clock(), Entry(kind="resume", task=task))
-        return found
-
-    def note(self, kind: str, task: str, detail: Mapping[str, object]) -> None:
-        """Add a row to the journal that belongs to no address."""
-        with self._database.writing() as database:
-            journal.append(database, self._clock(), Entry(kind=kind, task=task, detail=detail))
-
-    def set_target_trouble(self, target: str, kind: str, message: str) -> None:
-        """Remember that a target cannot be used; kind "" clears it. For the journal, use `note`."""
-        with self._database.writing() as database:
-            if kind:
-                database.run("set_target_trouble", target=target, kind=kind, message=message)
-            else:
-                database.run("clear_target_trouble", target=target)
 
     # --- beside the database ---------------------------------------------------------------------------------------
 

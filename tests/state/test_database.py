@@ -1,4 +1,4 @@
-"""Opening, migrating and losing a database file."""
+"""Opening, keeping and losing a database file."""
 
 import resource
 import sqlite3
@@ -6,22 +6,12 @@ from contextlib import closing
 
 import pytest
 
-from reconciler.errors import MigrationError, StateStoreError
-from reconciler.state.database import check, migrate
-from reconciler.state.queries import MIGRATIONS
+from reconciler.errors import StateStoreError
+from reconciler.state.database import WAL_LIMIT_BYTES
 
 
 def raw(path):
     return closing(sqlite3.connect(path, isolation_level=None))
-
-
-def schema_of(path) -> list[object]:
-    """Everything that SQLite knows of a database's shape."""
-    with raw(path) as connection:
-        pragmas = [connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
-        return (
-            pragmas + connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2").fetchall()
-        )
 
 
 def test_a_new_store_is_private(store, path):
@@ -56,39 +46,7 @@ def test_what_is_written_is_on_disk_before_it_counts(store, path):
     assert dict(zip(PRAGMAS, values, strict=True)) == PRAGMAS
 
 
-PRAGMAS = {"synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
-
-
-@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
-def test_a_migrated_database_equals_a_fresh_one(tmp_path, open_store, version):
-    fresh, migrated = tmp_path / "fresh.db", tmp_path / "migrated.db"
-    with raw(migrated) as connection:
-        migrate(connection, migrated, MIGRATIONS[:version])
-    open_store(fresh)
-    open_store(migrated)
-    assert schema_of(migrated) == schema_of(fresh)
-
-
-def test_only_missing_migrations_run(path, store):
-    with raw(path) as connection:
-        migrate(connection, path, [*MIGRATIONS, "CREATE TABLE later (x);"])
-        migrate(connection, path, [*MIGRATIONS, "CREATE TABLE later (x);"])
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
-
-
-@pytest.mark.parametrize(
-    "script", ["CREATE TABLE half (x); CREATE TABLE half (x);", "CREATE TABLE half (x); COMMIT; x"]
-)
-def test_a_failed_migration_says_so(path, store, script):
-    with raw(path) as connection, pytest.raises(MigrationError, match=r"from schema \d+ to \d+ failed and was undone"):
-        migrate(connection, path, [*MIGRATIONS, script])
-
-
-def test_a_failed_migration_leaves_the_database_as_it_was(path, store):
-    before = schema_of(path)
-    with raw(path) as connection, pytest.raises(MigrationError):
-        migrate(connection, path, [*MIGRATIONS, "CREATE TABLE half (x);", "nonsense;"])
-    assert schema_of(path) == before
+PRAGMAS = {"synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000, "wal_autocheckpoint": 1000}
 
 
 def test_processes_that_open_a_new_store_at_once_all_succeed(start, path):
@@ -100,34 +58,6 @@ def test_processes_that_open_a_new_store_at_once_all_succeed(start, path):
         process.stdin.write("\n")
         process.stdin.flush()
     assert [process.communicate() for process in processes] == [("0\n", "")] * 3
-
-
-@pytest.mark.parametrize("read_only", [False, True], ids=["write", "read"])
-def test_a_newer_database_is_refused_with_both_versions(store, open_store, path, read_only):
-    newer, known = len(MIGRATIONS) + 1, len(MIGRATIONS)
-    with raw(path) as connection:
-        connection.execute(f"PRAGMA user_version = {newer}")
-    with pytest.raises(
-        MigrationError, match=rf"newer release \(schema {newer}; this one knows up to {known}\): install"
-    ):
-        open_store(read_only=read_only)
-
-
-@pytest.mark.parametrize("read_only", [False, True], ids=["write", "read"])
-def test_another_programs_database_is_refused(tmp_path, open_store, read_only):
-    path = tmp_path / "other.db"
-    with raw(path) as connection:
-        connection.execute("CREATE TABLE customers (name)")
-    with pytest.raises(StateStoreError, match=r"found another program's: set `\[state\] url`"):
-        open_store(path, read_only=read_only)
-
-
-def test_reading_does_not_migrate_an_older_database(path, store, open_store):
-    older = len(MIGRATIONS) - 1 or -1
-    with raw(path) as connection:
-        connection.execute(f"PRAGMA user_version = {older}")
-    with pytest.raises(MigrationError, match=rf"older release \(schema {older}, expected {len(MIGRATIONS)}\)"):
-        open_store(read_only=True)
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["write", "read"])
@@ -259,6 +189,31 @@ def test_reading_leaves_the_database_as_it_was(store, open_store, path):
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
-def test_an_empty_database_has_version_zero(tmp_path):
-    with raw(tmp_path / "empty.db") as connection:
-        assert check(connection, tmp_path) == 0
+def fill_log(store, size_bytes, path):
+    """Write until the write-ahead log has that size."""
+    log = path.with_name(path.name + "-wal")
+    while log.stat().st_size < size_bytes:
+        store.note("force", "shop", {"text": "x" * 100_000})
+    return log
+
+
+def test_the_log_starts_again_whenever_its_changes_are_in_the_database(store, path):
+    log = fill_log(store, WAL_LIMIT_BYTES // 2, path)
+    for _ in range(100):
+        store.note("force", "shop", {"text": "x" * 100_000})
+    assert log.stat().st_size < WAL_LIMIT_BYTES
+
+
+def test_a_log_that_grew_under_a_long_reader_is_cut_once_that_is_gone(store, path, start):
+    store.note("force", "shop", {})
+    reader = start(
+        "import sqlite3\nconnection = sqlite3.connect(sys.argv[1], isolation_level=None)\nconnection.execute('BEGIN')\n"
+        "say(connection.execute('SELECT count(*) FROM journal').fetchone()[0])\ninput()\nconnection.execute('COMMIT')",
+        path,
+    )
+    assert reader.stdout.readline() == "1\n"
+    log = fill_log(store, 2 * WAL_LIMIT_BYTES, path)
+    reader.communicate("\n")
+    for _ in range(2):
+        store.note("force", "shop", {})
+    assert log.stat().st_size <= WAL_LIMIT_BYTES

@@ -1,6 +1,7 @@
 """The journal and its chain."""
 
 import sqlite3
+import timeit
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,10 @@ import pytest
 
 from reconciler.errors import StateStoreError
 from reconciler.model import Condition, JournalEntry, Outcome, Suspension
+from reconciler.state import journal
+from reconciler.state.database import open_for_writing
+from reconciler.state.journal import Entry
+from reconciler.state.sqlite import ROWS_AT_ONCE
 
 
 @pytest.fixture
@@ -133,3 +138,33 @@ def test_a_row_stands_or_falls_with_what_it_reports(store, path, intent):
     with pytest.raises(StateStoreError, match="changed by hand"):
         store.begin(intent())
     assert (store.records(), store.history(None, 9)) == ({}, [])
+
+
+def test_the_number_of_the_newest_row_is_that_of_any_process(store, open_store, start, path):
+    reader = open_store(read_only=True)
+    assert reader.last_sequence() == 0
+    store.note("force", "shop", {})
+    assert start("open_store().note('force', 'shop', {})", path).wait(20) == 0
+    assert (reader.last_sequence(), store.last_sequence()) == (2, 2)
+
+
+def test_rows_after_a_number_come_with_the_oldest_first(store):
+    for number in range(1, 5):
+        store.note("force", f"task {number}", {})
+    assert [entry.task for entry in store.rows_after(2)] == ["task 3", "task 4"]
+    assert list(store.rows_after(0)) == list(reversed(store.history(None, 9)))
+    assert store.rows_after(4) == []
+
+
+def test_rows_come_in_portions(store, path, clock):
+    with closing(open_for_writing(path)) as database, database.writing():
+        for number in range(ROWS_AT_ONCE + 1):
+            journal.append(database, clock.at, Entry("force", f"task {number}"))
+    rows = store.rows_after(0)
+    assert (len(rows), rows[-1].sequence) == (ROWS_AT_ONCE, ROWS_AT_ONCE)
+    assert [entry.sequence for entry in store.rows_after(ROWS_AT_ONCE)] == [ROWS_AT_ONCE + 1]
+
+
+def test_asking_for_the_newest_number_is_cheap(store):
+    store.note("force", "shop", {})
+    assert min(timeit.repeat(store.last_sequence, number=100, repeat=20)) / 100 < 50e-6

@@ -107,3 +107,25 @@ def test_a_lock_that_cannot_be_written_is_a_store_error(store, path):
     Path(f"{path}.lock").mkdir()
     with pytest.raises(StateStoreError, match=r"reconciler\.db\.lock: Is a directory"), store.writer_lock(0, "run"):
         pytest.fail("held")
+
+
+def test_of_processes_that_race_for_the_lock_one_gets_it(start, path):
+    code = """
+from reconciler.errors import StoreLockedError
+store = open_store()
+say('ready')
+input()
+try:
+    with store.writer_lock(0, 'run'):
+        say('held')
+        input()
+except StoreLockedError as error:
+    say('held by run' in str(error))
+"""
+    processes = [start(code, path) for _ in range(3)]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert sorted(process.stdout.readline() for process in processes) == ["True\n", "True\n", "held\n"]

@@ -1,6 +1,6 @@
 """What holds after any sequence of operations."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 from hypothesis import HealthCheck, given, settings
@@ -12,16 +12,19 @@ from reconciler.state.sqlite import SqliteStore
 ADDRESSES = st.sampled_from(["a1", "a2"])
 NAMES = st.sampled_from(["A", "B"])
 CONDITIONS = (Condition.VERIFYING, Condition.NOT_VERIFIED, Condition.RETRYING, Condition.UNKNOWN, Condition.FAILED)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("begin"), ADDRESSES, NAMES),
-        st.tuples(st.just("conclude"), ADDRESSES, st.sampled_from(CONDITIONS)),
-        st.tuples(st.just("adopt"), ADDRESSES, NAMES),
-        st.tuples(st.just("forget"), ADDRESSES, st.none()),
-        st.tuples(st.just("retry"), ADDRESSES, st.none()),
-    ),
-    max_size=20,
+STEP = st.one_of(
+    st.tuples(st.just("begin"), ADDRESSES, NAMES),
+    st.tuples(st.just("conclude"), ADDRESSES, st.sampled_from(CONDITIONS)),
+    st.tuples(st.just("adopt"), ADDRESSES, NAMES),
+    st.tuples(st.just("forget"), ADDRESSES, st.none()),
+    st.tuples(st.just("retry"), ADDRESSES, st.none()),
+    st.tuples(st.just("health"), ADDRESSES, st.sampled_from([Condition.SYNCED, Condition.FAILED])),
+    st.tuples(st.just("move"), ADDRESSES, NAMES),
+    st.tuples(st.just("take over"), ADDRESSES, NAMES),
+    st.tuples(st.just("refingerprint"), ADDRESSES, NAMES),
+    st.tuples(st.just("prune"), st.none(), st.none()),
 )
+STEPS = st.lists(STEP, max_size=20)
 
 
 def carry_out(store, step, numbers, intent, snapshot):
@@ -38,6 +41,25 @@ def carry_out(store, step, numbers, intent, snapshot):
         numbers.pop(address, None)
     elif name == "retry":
         store.retry(address)
+    elif name == "prune":
+        store.prune(datetime.now(UTC))
+        kept = {entry.sequence for entry in store.rows_after(0)}
+        for begun in [begun for begun, number in numbers.items() if number not in kept]:
+            del numbers[begun]  # set aside, and its call over: rows of open intents are kept
+    else:
+        carry_out_more(store, name, address, value, snapshot)
+
+
+def carry_out_more(store, name, address, value, snapshot):
+    """Steps that begin and end no attempt."""
+    if name == "health":
+        store.set_condition(address, value, "as it was seen")
+    elif name == "move":
+        store.set_component(address, value)
+    elif name == "take over":
+        store.take_over(address, value)
+    elif name == "refingerprint":
+        store.refingerprint(address, snapshot(value))
 
 
 def check_step(store, step, before, numbers):
@@ -71,3 +93,30 @@ def test_invariants_hold_after_any_sequence(tmp_path_factory, intent, snapshot, 
             if step[0] == "conclude" and step[2] is not Condition.UNKNOWN:  # an intent ends once
                 numbers.pop(step[1], None)
         assert store.verify_journal() == len(store.history(None, 999))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(st.tuples(STEP, st.booleans(), st.booleans()), max_size=20))
+def test_records_in_memory_equal_those_in_the_database(tmp_path_factory, intent, snapshot, steps):
+    """Two stores on one file, as two processes have them: either writes, either may look or not."""
+    path = tmp_path_factory.mktemp("two") / "reconciler.db"
+    numbers: dict[str, int] = {}
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(closing(open_store(path))) for _ in range(2))
+        for step, by_second, is_looked_at in steps:
+            carry_out(second if by_second else first, step, numbers, intent, snapshot)
+            if step[0] == "conclude":
+                numbers.pop(step[1], None)
+            if is_looked_at:
+                assert first.records() == freshly_read(path)
+        assert first.records() == second.records() == freshly_read(path)
+        assert list(first.records()) == sorted(first.records())
+
+
+def open_store(path):
+    return SqliteStore.open(path, lambda: datetime.now(UTC), digest_version=1)
+
+
+def freshly_read(path):
+    with closing(open_store(path)) as store:
+        return store.records()
