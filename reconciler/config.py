@@ -4,6 +4,7 @@ import math
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from reconciler import resources
 from reconciler.core import secrets
 from reconciler.core.policy import Mode, NewTasks, Policy
+from reconciler.core.status import State
 from reconciler.core.validation import suggest
 from reconciler.core.validation.explain import Explainer
 from reconciler.core.versions import refusal
@@ -55,6 +57,16 @@ class DaemonConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """Where people are told."""
+
+    name: str
+    url: str = field(repr=False)  # a secret reference, or the Apprise URL itself, which holds a password or a token
+    states: frozenset[State]  # of a task, to tell about
+    labels: Mapping[str, str]  # that a task must have, all of them
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the configuration says and this release uses."""
 
@@ -66,6 +78,7 @@ class Settings:
     literal_secrets: Severity
     targets: Mapping[str, TargetConfig]
     daemon: DaemonConfig
+    notify: tuple[ChannelConfig, ...]
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -182,6 +195,10 @@ def _fill_defaults(document: JsonObject, schema: JsonObject) -> None:
         inner = _member(schema, key)
         if key not in schema.get("properties", {}) and isinstance(value, dict) and inner:
             _fill_defaults(value, inner)
+        elif isinstance(value, list) and inner:
+            for element in value:
+                if isinstance(element, dict):
+                    _fill_defaults(element, inner.get("items", {}))
 
 
 def _wrong(document: JsonObject, schema: JsonObject) -> Iterator[str]:
@@ -190,9 +207,10 @@ def _wrong(document: JsonObject, schema: JsonObject) -> Iterator[str]:
     plain = _plain(document)
     if jsonschema_rs.validator_for(schema).is_valid(plain):
         yield from _malformed_references(document)
+        yield from _names_used_twice(document)
         return
     for finding in Explainer("reconciler", schema).explain(plain, _may_be_secret):
-        place = ".".join(finding.path) or "the file"
+        place = ".".join(_named(finding.path, document)) or "the file"
         found = finding.found if finding.found != "null" else "a date, a time or no number"
         hint = f". {finding.suggestion}" if finding.suggestion else ""
         yield f"{place}: expected {finding.expected}, found {found}{hint}"
@@ -208,18 +226,39 @@ def _plain(value: Json) -> Json:
     return value if is_json else None
 
 
-def _may_be_secret(_path: tuple[str, ...], value: Json) -> bool:
-    """Addresses may carry credentials; passwords are known by their name."""
+def _named(path: tuple[str, ...], document: JsonObject) -> tuple[str, ...]:
+    """A path with a channel's name in the place of its number: `notify.on-call.url`."""
+    section, number, *rest = *path, "", ""
+    if section != "notify" or not number or rest[:1] == ["name"]:
+        return path
+    channel = document["notify"][int(number)]
+    name = channel.get("name") if isinstance(channel, dict) else None
+    return (section, name, *path[2:]) if isinstance(name, str) else path
+
+
+def _may_be_secret(path: tuple[str, ...], value: Json) -> bool:
+    """Addresses may carry credentials, and those of channels are ones; passwords are known by their name."""
+    if path[:1] == ("notify",) and (path[-1] == "url" or "://" in str(value)):
+        return True
     return isinstance(value, str) and "@" in value
 
 
 def _malformed_references(document: JsonObject) -> Iterator[str]:
-    for name, target in document["targets"].items():
+    written = {f"targets.{name}.password": target["password"] for name, target in document["targets"].items()}
+    written |= {f"notify.{channel['name']}.url": channel["url"] for channel in document["notify"]}
+    for place, text in written.items():
         try:
-            secrets.find(target["password"])
+            secrets.find(text)
         except secrets.ReferenceSyntaxError:
             expected = "${env:NAME}, ${file:/path} or ${credential:name}, and $${ for a literal ${"
-            yield f"targets.{name}.password: expected {expected}, found something else after ${{"
+            yield f"{place}: expected {expected}, found something else after ${{"
+
+
+def _names_used_twice(document: JsonObject) -> Iterator[str]:
+    counted = Counter(channel["name"] for channel in document["notify"])
+    for name, times in counted.items():
+        if times > 1:
+            yield f"notify.{name}: expected a name that no other channel has, found {times} channels of that name"
 
 
 def _not_carried_out(document: Mapping[str, Any]) -> Iterator[str]:
@@ -249,17 +288,24 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
                 if (why := refusal("UpdateIncrSync", target["edition"], target["version"]))
             },
             targets={name: target["edition"] for name, target in document.get("targets", {}).items()},
+            intervals={name: target["min_update_interval_s"] for name, target in document["targets"].items()},
         ),
         verify_s=rules["verify_s"],
         literal_secrets=Severity(rules["literal_secrets"]),
         targets={name: _target(name, target, folder) for name, target in document["targets"].items()},
         daemon=_daemon(document),
+        notify=tuple(_channel(channel) for channel in document["notify"]),
     )
 
 
 def _daemon(document: Mapping[str, Any]) -> DaemonConfig:
     files, rest = document["desired_state"], document["daemon"]
     return DaemonConfig(quiet_s=files["quiet_s"], max_wait_s=files["max_wait_s"], **rest)
+
+
+def _channel(channel: Mapping[str, Any]) -> ChannelConfig:
+    states = frozenset(State(state) for state in channel["states"])
+    return ChannelConfig(channel["name"], channel["url"], states, channel["labels"])
 
 
 def _short(path: Path) -> Path:

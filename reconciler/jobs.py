@@ -1,15 +1,19 @@
 """What travels through a run: a job, what it needs from the world, and what becomes of it."""
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from reconciler.core.health import Sample
 from reconciler.core.names import project_of
 from reconciler.errors import TargetError
-from reconciler.model import Accepted, Action, Dimension, Item, ObservedComponent
+from reconciler.events import Event, Listener
+from reconciler.model import Accepted, Action, Condition, Dimension, Item, ObservedComponent
 from reconciler.ports import Clock, StateStore, Target
 from reconciler.reconcile import Work
+
+FRESH_S = 5.0
+"""How long a reading of a project's components may serve to find the present name of another one."""
 
 
 class Status(Enum):
@@ -36,14 +40,62 @@ class Result:
     message: str
     ticket: int | None = None
     request_id: str | None = None
+    retry_in_s: float | None = None  # for PENDING and UNKNOWN: when trying again makes sense; None: not by itself
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try the item again, not before `wait_s` seconds have passed."""
+    """Come back to the item, not before `wait_s` seconds have passed."""
 
     wait_s: float
     result: Result  # what to report when there is no time left
+    watching: bool = False  # nothing is to be sent: the component is being looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call goes, and what was seen there just before."""
+
+    dimension: Dimension
+    key: str
+    region: str
+    component: ObservedComponent | None  # None when its health cannot be read
+
+
+@dataclass(slots=True)
+class Watch:
+    """A component that is looked at after its update, until it is well or the time is up."""
+
+    place: Place
+    accepted: Accepted
+    began: float  # monotonic
+    since_s: float  # how long before that the update was accepted: > 0 when an earlier run sent it
+    longest_s: float
+    samples: list[Sample] = field(default_factory=list)
+    polls: int = 0  # more than samples when the server was away
+
+
+class Sightings:
+    """What was read of a project's components last, so that one pass asks once; of all targets, for all threads."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], tuple[float, tuple[ObservedComponent, ...]]] = {}
+
+    def put(self, target: str, project: str, at: float, components: tuple[ObservedComponent, ...]) -> None:
+        """Remember a reading."""
+        self._seen[target, project] = at, components
+
+    def recent(self, target: str, project: str, now: float) -> tuple[ObservedComponent, ...] | None:
+        """The last reading, unless it is older than FRESH_S or must not be used any more."""
+        at, components = self._seen.get((target, project), (-FRESH_S, ()))
+        if now - at < FRESH_S:
+            return components
+        self._seen.pop((target, project), None)
+        return None
+
+
+def _nobody(_event: Event) -> None:
+    """Listens to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +109,9 @@ class Tools:
     verify_s: float  # how long to wait for a component to be seen healthy
     max_concurrent: Mapping[str, int]  # {target: components from call to verified}
     report: Callable[[str, str], None]  # (task, what happens now)
-    stopping: threading.Event = field(default_factory=threading.Event)
+    tell: Listener = _nobody
+    stop_after: Mapping[str, int] = field(default_factory=dict)  # {target: components not healthy; 0: never}
+    sightings: Sightings = field(default_factory=Sightings)
 
 
 @dataclass(slots=True)
@@ -66,6 +120,9 @@ class Job:
 
     item: Item
     work: Work
+    plan: str  # id of the plan it belongs to
+    revision: str
+    taken: frozenset[str] = frozenset()  # component names that other tasks declare: a role must not mean one of them
     reason: str = ""  # of --force or --resend, for the journal
     retry_until: float | None = None  # monotonic time at which its retries end; None before the first
     attempts: int = 0
@@ -74,6 +131,23 @@ class Job:
     unknown: bool = False  # an attempt of this run has no clear outcome
     told: str = ""  # why it was put off last, so that the same is not said again
     before: ObservedComponent | None = None  # as it was before the first attempt
+    watch: Watch | None = None
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return self.work.desired.task.address.target
+
+    @property
+    def under_way(self) -> bool:
+        """Whether its component may be restarting: then it keeps its lane and its place while it waits."""
+        return self.unknown or (self.watch is not None and not self.only_looks)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it looks at a component past its deadline: that restarts nothing and holds nothing up."""
+        record = self.work.base.record
+        return self.item.action is Action.NOOP and record is not None and record.condition is not Condition.VERIFYING
 
     @property
     def project(self) -> str | None:

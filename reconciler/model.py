@@ -270,7 +270,7 @@ class Record:
     open_intents: int  # attempts whose effect is unknown: the base is uncertain while there are any
     ticket: int | None
     request_id: str | None
-    component: str = ""  # core.names.lasting_part of the component that was last sent to; "" when none was
+    component: str = ""  # name of the component that was last sent to, as it was seen last; "" when none was
     status_before: str = ""  # status of that component just before; "" when it was not seen
 
 
@@ -305,7 +305,7 @@ class Intent:
     after: Snapshot = field(repr=False)  # the content of the component if the call has its effect
     forced: tuple[str, ...] = ()  # rails that were overridden
     reason: str = ""  # of --force or --resend
-    component: str = ""  # core.names.lasting_part of the component it is for
+    component: str = ""  # name of the component it is for
     status_before: str = ""  # status of that component; "" when it was not seen
 
 

@@ -23,13 +23,30 @@ from reconciler.model import (
 )
 
 
+class Entry(Protocol):
+    """One task as it lies there, not yet read."""
+
+    name: str  # path below the root
+    stamp: bytes | None  # equal stamps: equal content; None: it cannot be told, read it
+
+    def read(self) -> RawTask:
+        """Read the task's files; afterwards `stamp` is None when one of them could not be read."""
+
+
 class Source(Protocol):
     """Where desired state comes from."""
 
     root: str  # path shown in front of file names in messages
 
-    def tasks(self) -> Iterator[RawTask]:
-        """Yield every task, sorted by name.
+    def entries(self, below: str = "") -> Iterator[Entry]:
+        """Every task at or below a folder ("" = all), sorted by name.
+
+        Raises:
+            DesiredStateError: the directory as a whole cannot be read.
+        """
+
+    def entry(self, name: str) -> Entry | None:
+        """One task by its name; None when there is no such task now.
 
         Raises:
             DesiredStateError: the directory as a whole cannot be read.
@@ -37,6 +54,13 @@ class Source(Protocol):
 
     def names(self) -> Sequence[str]:
         """Names of all tasks, sorted, without reading their files."""
+
+    def tasks(self) -> Iterator[RawTask]:
+        """`entries`, read one after another.
+
+        Raises:
+            DesiredStateError: the directory as a whole cannot be read.
+        """
 
 
 class Target(Protocol):
@@ -91,6 +115,9 @@ class StateStore(Protocol):
 
     def set_condition(self, address: str, condition: Condition, reason: str) -> None:
         """Record what health showed after an accepted update."""
+
+    def set_component(self, address: str, component: str) -> None:
+        """Record the name that a component has since it moved to another host."""
 
     def adopt(self, address: str, task: str, snapshot: Snapshot, revision: str, reason: str) -> None:
         """Record content as applied without a call; closes open intents, clears failures, advances the serial."""
@@ -197,6 +224,13 @@ class Clock(Protocol):
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
         """Wait on a condition that is held, until it is notified or the seconds have passed (None: only notified)."""
+
+
+class Schedule(Protocol):
+    """What time causes."""
+
+    def at(self, name: str, seconds_from_now: float, action: Callable[[], None]) -> None:
+        """Do something once; an earlier wish of that name is replaced."""
 
 
 SecretResolver = Callable[[str, str], str]

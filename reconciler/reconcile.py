@@ -1,8 +1,7 @@
-"""One look at everything: read, validate, compare, plan. Calls nothing; `apply` carries the result out."""
+"""One look at everything, or at some tasks: read, validate, compare, plan. Calls nothing; others carry it out."""
 
-import hashlib
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from reconciler.core import canonical, fleet, policy, secrets
 from reconciler.core import plan as planning
@@ -10,21 +9,19 @@ from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, overlaid, prepare
 from reconciler.core.plan import Base
 from reconciler.core.policy import Policy, Surroundings
-from reconciler.core.validation.validator import Validator, address_clashes
+from reconciler.core.validation.validator import Validator
 from reconciler.errors import SecretError
+from reconciler.inventory import Gist, Inventory, Known, gist_of
 from reconciler.model import (
     Action,
     Address,
     Item,
     Plan,
-    RawTask,
     Record,
-    Severity,
     Snapshot,
     Task,
-    Violation,
 )
-from reconciler.ports import Clock, SecretResolver, Source, StateStore
+from reconciler.ports import Clock, Entry, SecretResolver, Source, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +42,8 @@ class Survey:
     taken_over: Mapping[str, str]  # {Address.id: new task name}: records to follow a renamed folder
     refreshed: Mapping[str, Snapshot]  # {Address.id: content}: fingerprints to record anew
     tasks: Mapping[str, Address]  # every valid task, selected or not
+    known: Mapping[str, Known]  # {task: what its files are like}, for those that were looked at
+    left: frozenset[str]  # tasks with something to do whose work was not kept: look at them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,36 @@ class _Findings:
     items: list[Item] = field(default_factory=list)
     work: dict[str, Work] = field(default_factory=dict)
     unconfirmed: dict[str, Work] = field(default_factory=dict)
-    invalid: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
     taken_over: dict[str, str] = field(default_factory=dict)
     refreshed: dict[str, Snapshot] = field(default_factory=dict)
-    tasks: dict[str, Address] = field(default_factory=dict)
-    revision: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    known: dict[str, Known] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Look:
+    """One walk: what it starts from and what it finds."""
+
+    records: Mapping[str, Record]
+    around: Surroundings
+    key: bytes
+    chosen: Callable[[str], bool]
+    most: int | None
+    found: _Findings = field(default_factory=_Findings)
+
+    def keep(self, item: Item, work: Work) -> None:
+        """Keep what carrying an item out needs, unless there is enough of that already."""
+        if self.most is not None and len(self.found.work) >= self.most:
+            self.found.left.add(item.task)
+        else:
+            self.found.work[item.id] = work
 
 
 class Reconciler:
     """Looks at desired and last-applied state and says what to do.
+
+    Between two looks it remembers digests of every task, so that what did not change costs a few `stat`s. One thread
+    uses it.
 
     Args:
         source: where the files are.
@@ -79,9 +99,11 @@ class Reconciler:
         store: last-applied state.
         lookup: finds the value of a secret reference.
         clock: the time, for suspensions that expire.
+        lenient: for commands that only show: a secret that cannot be found here counts as unchanged.
+        tick: called for every task, so that somebody can see progress.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts; wiring puts them together
         self,
         source: Source,
         validator: Validator,
@@ -89,6 +111,9 @@ class Reconciler:
         store: StateStore,
         lookup: SecretResolver,
         clock: Clock,
+        *,
+        lenient: bool = False,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._validator = validator
@@ -96,40 +121,102 @@ class Reconciler:
         self._store = store
         self._lookup = lookup
         self._clock = clock
+        self._lenient = lenient
+        self._tick = tick
+        self._inventory = Inventory(validator)
 
-    def survey(self, rules: Policy, selection: Iterable[str] = ()) -> Survey:
+    def survey(self, rules: Policy, selection: Iterable[str] = (), *, most: int | None = None) -> Survey:
         """Plan for the selected tasks; rails that concern the whole fleet look at all of it.
 
         Args:
             rules: what is allowed.
             selection: names of tasks, or of folders of tasks; all when empty.
+            most: keep at most so many pieces of work, which have documents in them; None: all.
 
         Raises:
             DesiredStateError: the directory cannot be read.
             StateStoreError: the store cannot be read.
         """
         chosen = tuple(selection)
+        look = self._begin(rules, lambda name: is_chosen(name, chosen), most)
+        seen = set()
+        for entry in self._source.entries():
+            seen.add(entry.name)
+            self._look_at(entry, look)
+        self._inventory.keep_only(seen)
+        return self._conclude(look)
+
+    def look(self, rules: Policy, names: Collection[str], *, most: int | None = None) -> Survey:
+        """Plan for these tasks alone, by what the last `survey` saw of the others; it must have been made.
+
+        Args:
+            rules: what is allowed.
+            names: exact names of tasks; one that is gone has no item, unless it is an orphan now.
+            most: keep at most so many pieces of work.
+
+        Raises:
+            DesiredStateError: the directory cannot be read.
+            StateStoreError: the store cannot be read.
+        """
+        wanted = set(names)
+        look = self._begin(rules, wanted.__contains__, most)
+        waiting = sorted(wanted)
+        while waiting:
+            for name in waiting:
+                entry = self._source.entry(name)
+                if entry is None:
+                    self._inventory.drop(name)
+                else:
+                    self._look_at(entry, look)
+            waiting = sorted(self._inventory.disturbed() - wanted)  # others at an address that came or went
+            wanted.update(waiting)
+        return self._conclude(look)
+
+    def names_below(self, folder: str) -> frozenset[str]:
+        """Tasks at or below a folder, as they were at the last look and as they are now."""
+        now = (entry.name for entry in self._source.entries(folder))
+        return frozenset(now) | self._inventory.names_below(folder)
+
+    def _begin(self, rules: Policy, chosen: Callable[[str], bool], most: int | None) -> "_Look":
         records = self._store.records()
         around = self._surroundings(rules, records)
-        found = _Findings()
-        key = self._store.fingerprint_key()
-        for raw in self._source.tasks():
-            self._look_at(raw, chosen, records, around, key, found)
-        declared = frozenset(address.id for address in found.tasks.values())  # clashing ones too
-        self._settle_clashes(found, chosen)
-        orphans = _orphans(records, declared, found)
-        found.items += [item for item in orphans if is_chosen(item.task, chosen)]
-        known, seen = len(records), len(found.tasks) + len(found.invalid)
-        frozen = ""
-        vanished = sum(item.task not in found.tasks for item in orphans)  # a changed address vanished from nowhere
-        if fleet.has_vanished(known, vanished, seen):
-            frozen = (
-                f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
-                " reconciler forget --vanished, or --force vanished"
-            )
-            found.items = list(fleet.freeze(found.items, frozen, around))
-        plan = fleet.assemble(found.items, _revision(found), rules, frozen)
-        return Survey(plan, found.work, found.unconfirmed, found.taken_over, found.refreshed, found.tasks)
+        return _Look(records, around, self._store.fingerprint_key(), chosen, most)
+
+    def _conclude(self, look: "_Look") -> Survey:
+        found, inventory = look.found, self._inventory
+        self._settle_clashes(look)
+        lost = [look.records[a] for a in look.records.keys() - inventory.addresses()]
+        orphans = [
+            planning.orphaned(record, moved=inventory.is_valid(record.task))
+            for record in lost
+            if not inventory.is_unreadable(record.task)
+        ]
+        found.items += [item for item in orphans if look.chosen(item.task)]
+        frozen = self._frozen(look, orphans)
+        if frozen:
+            found.items = list(fleet.freeze(found.items, frozen, look.around))
+        plan = fleet.assemble(found.items, inventory.revision(), look.around.policy, frozen)
+        return Survey(
+            plan,
+            found.work,
+            found.unconfirmed,
+            found.taken_over,
+            found.refreshed,
+            inventory.valid(),
+            found.known,
+            frozenset(found.left),
+        )
+
+    def _frozen(self, look: "_Look", orphans: Sequence[Item]) -> str:
+        """Why nothing is done at all; "" when that is not so."""
+        known = len(look.records)
+        vanished = sum(not self._inventory.is_valid(item.task) for item in orphans)  # a changed address did not vanish
+        if not fleet.has_vanished(known, vanished, self._inventory.count()):
+            return ""
+        return (
+            f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
+            " reconciler forget --vanished, or --force vanished"
+        )
 
     def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, Adoption]:
         """Record the files of tasks as applied, without calling anything.
@@ -145,41 +232,39 @@ class Reconciler:
         chosen = tuple(selection)
         records, key = self._store.records(), self._store.fingerprint_key()
         around = Surroundings(self._clock.now())
-        found = _Findings()
+        inventory = Inventory(self._validator)
         ready: dict[str, tuple[Snapshot, Adoption]] = {}  # what is kept of a task must be small: there may be 10,000
         outcome: dict[str, Adoption] = {}
-        for raw in self._source.tasks():
-            _count_in(found, raw)
-            examined = self._validator.examine(raw, warnings=False)
-            task = examined.task
-            if task is not None:
-                found.tasks[raw.name] = task.address
-            if not is_chosen(raw.name, chosen):
+        for entry in self._source.entries():
+            known, task = inventory.see(entry)
+            name = entry.name
+            if not is_chosen(name, chosen):
                 continue
             if task is None:
-                outcome[raw.name] = Adoption(planning.invalid(raw.name, _errors(examined.violations)).reason)
-            elif not (only_new and task.address.id in records):
+                outcome[name] = Adoption(planning.invalid(name, known.errors).reason)
+            elif not (only_new and known.address_id in records):
                 try:
                     desired = prepare(task, self._catalogue, self._lookup, key)
                 except SecretError as error:
-                    outcome[raw.name] = Adoption(str(error))
+                    outcome[name] = Adoption(str(error))
                     continue
-                base = self._base(desired, records.get(task.address.id), around)
+                base = self._base(desired, records.get(known.address_id), around)
                 changes = planning.compare(desired, base, self._catalogue, key).changes if base.snapshots else ()
-                ready[raw.name] = desired.snapshot, Adoption(passed_over=tuple(change.path for change in changes))
-        for name, violation in address_clashes(found.tasks.items()).items():
+                ready[name] = desired.snapshot, Adoption(passed_over=tuple(change.path for change in changes))
+        for name, violation in inventory.clashes().items():
             ready.pop(name, None)
             if is_chosen(name, chosen):
                 outcome[name] = Adoption(planning.invalid(name, (violation,)).reason)
+        addresses, revision = inventory.valid(), inventory.revision()
         for name, (snapshot, adoption) in ready.items():
             passed_over = ", ".join(adoption.passed_over)
             why = f"{reason}; differences taken as applied: {passed_over}" if passed_over else reason
-            self._store.adopt(found.tasks[name].id, name, snapshot, _revision(found), why)
+            self._store.adopt(addresses[name].id, name, snapshot, revision, why)
             outcome[name] = adoption
         return dict(sorted(outcome.items()))
 
     def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
-        first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
+        first_run = not records and self._count() > policy.FIRST_RUN_TASKS
         return Surroundings(
             now=self._clock.now(),
             policy=rules,
@@ -188,50 +273,93 @@ class Reconciler:
             first_run=first_run,
         )
 
-    def _look_at(
-        self,
-        raw: RawTask,
-        chosen: tuple[str, ...],
-        records: Mapping[str, Record],
-        around: Surroundings,
-        key: bytes,
-        found: _Findings,
-    ) -> None:
-        _count_in(found, raw)
-        examined = self._validator.examine(raw, warnings=False)
-        if examined.task is None:
-            errors = _errors(examined.violations)
-            found.invalid[raw.name] = errors
-            if is_chosen(raw.name, chosen):
-                found.items.append(planning.invalid(raw.name, errors))
-            return
-        found.tasks[raw.name] = examined.task.address
-        if is_chosen(raw.name, chosen):
-            self._plan(examined.task, records.get(examined.task.address.id), around, key, found)
+    def _count(self) -> int:
+        return self._inventory.count() or len(self._source.names())
 
-    def _plan(self, task: Task, record: Record | None, around: Surroundings, key: bytes, found: _Findings) -> None:
+    def _look_at(self, entry: Entry, look: "_Look") -> None:
+        self._tick()
+        known, task = self._inventory.see(entry)
+        if not look.chosen(entry.name):
+            return
+        look.found.known[entry.name] = known
+        if known.address is None:
+            look.found.items.append(planning.invalid(entry.name, known.errors))
+            return
+        record = look.records.get(known.address_id)
+        gist = self._gist_of_settled(known, record, look) if task is None else None
+        if gist is not None:
+            item = planning.plan_task(gist.desired, Base(record), look.around, self._catalogue, look.key)
+            look.found.items.append(replace(item, unchanged=gist.unchanged))
+            return
+        if task is None:
+            known, task = self._inventory.see(entry, anew=True)
+            look.found.known[entry.name] = known
+        if task is None:
+            look.found.items.append(planning.invalid(entry.name, known.errors))
+        else:
+            self._plan(task, known, record, look)
+
+    def _gist_of_settled(self, known: Known, record: Record | None, look: "_Look") -> Gist | None:
+        """The gist of a task of which digests alone say that there is nothing to do; None when one has to read it."""
+        gist = known.gist
+        settled = (
+            gist is not None
+            and record is not None
+            and record.task == known.name
+            and known.name not in look.around.policy.resend
+            and planning.is_unchanged(gist.desired, record)
+            and not policy.is_unconfirmed(gist.desired, record)
+            and gist.has_same_secrets(self._lookup, look.key)
+        )
+        return gist if settled else None
+
+    def _plan(self, task: Task, known: Known, record: Record | None, look: "_Look") -> None:
+        found, around, key = look.found, look.around, look.key
         waiting = planning.reset(task, record)
         if waiting is not None:
             found.items.append(waiting)
+        used: dict[tuple[str, str], str] = {}
         try:
-            desired = prepare(task, self._catalogue, self._lookup, key)
+            desired, missing = self._prepare(task, record, key, used)
         except SecretError as error:
             found.items.append(planning.unresolved(task, record, str(error), around))
             return
         base = self._base(desired, record, around)
         item = planning.plan_task(desired, base, around, self._catalogue, key)
-        found.items.append(item)
+        known.gist = gist_of(desired, item.unchanged, used, key) if waiting is None and not missing else None
+        found.items.append(replace(item, remarks=(*item.remarks, *missing)))
         if item.action.sends or item.action is Action.ADOPT:
-            found.work[item.id] = Work(desired, base)
+            look.keep(item, Work(desired, base))
         if item.intended is Action.NOOP and record is not None:
             if record.task != task.name:
                 found.taken_over[task.address.id] = task.name
             if base.applied is not None and self._is_outdated(record, base.applied, desired, key):
                 stored = secrets.resealed(base.applied, self._catalogue, key)
                 found.refreshed[task.address.id] = overlaid(stored, desired.snapshot)
-            known = around.policy.targets is None or task.address.target in around.policy.targets
-            if known and item.action is Action.NOOP and policy.is_unconfirmed(desired, record):
+            usable = around.policy.targets is None or task.address.target in around.policy.targets
+            if usable and item.action is Action.NOOP and policy.is_unconfirmed(desired, record):
                 found.unconfirmed[item.id] = Work(desired, base)
+
+    def _prepare(
+        self, task: Task, record: Record | None, key: bytes, used: dict[tuple[str, str], str]
+    ) -> tuple[Desired, tuple[str, ...]]:
+        """The task with its secrets; and a remark when some are missing and that does not matter.
+
+        Raises:
+            SecretError: secrets are missing, and it matters.
+        """
+
+        def noting(scheme: str, name: str) -> str:
+            return used.setdefault((scheme, name), self._lookup(scheme, name))
+
+        try:
+            return prepare(task, self._catalogue, noting, key), ()
+        except SecretError:
+            if not self._lenient or record is None:
+                raise
+        desired = prepare(task, self._catalogue, lambda _scheme, _name: "unknown here", key)
+        same = replace(desired.snapshot, fingerprints=record.fingerprints, key_id=record.key_id)
+        return replace(desired, snapshot=same), ("secrets cannot be read here and are taken as unchanged",)
 
     def _base(self, desired: Desired, record: Record | None, around: Surroundings) -> Base:
         """Contents are read from the store only where digests do not settle the matter."""
@@ -256,48 +384,18 @@ class Reconciler:
             or not desired.snapshot.fingerprints.keys() <= applied.fingerprints.keys()
         )
 
-    def _settle_clashes(self, found: _Findings, chosen: tuple[str, ...]) -> None:
+    def _settle_clashes(self, look: "_Look") -> None:
         """Two tasks with one address are both invalid."""
-        clashes = address_clashes(found.tasks.items())
-        for name, violation in clashes.items():
-            found.invalid[name] = (violation,)
-            del found.tasks[name]
+        found = look.found
+        clashes = {name: violation for name, violation in self._inventory.clashes().items() if look.chosen(name)}
+        if not clashes:
+            return
         found.items = [item for item in found.items if item.task not in clashes]
-        found.items += [planning.invalid(name, (v,)) for name, v in clashes.items() if is_chosen(name, chosen)]
+        found.items += [planning.invalid(name, (violation,)) for name, violation in clashes.items()]
         settled = {item.id for item in found.items}
         found.work = {number: work for number, work in found.work.items() if number in settled}
         found.unconfirmed = {number: work for number, work in found.unconfirmed.items() if number in settled}
-        found.taken_over = {a: name for a, name in found.taken_over.items() if name in found.tasks}
-
-
-def _count_in(found: _Findings, raw: RawTask) -> None:
-    """Make the files part of the revision."""
-    for name in sorted(raw.files):
-        head = f"{raw.name}/{name}\0{len(raw.files[name])}\0"
-        found.revision.update(head.encode("utf-8", "surrogateescape"))
-        found.revision.update(raw.files[name])
-
-
-def _revision(found: _Findings) -> str:
-    return f"sha256:{found.revision.hexdigest()[:12]}"
-
-
-def _errors(violations: Iterable[Violation]) -> tuple[Violation, ...]:
-    return tuple(violation for violation in violations if violation.severity is Severity.ERROR)
-
-
-def _orphans(records: Mapping[str, Record], declared: frozenset[str], found: _Findings) -> list[Item]:
-    """Known addresses that no directory declares.
-
-    A task whose files are wrong still holds its own; below a folder that cannot be read nothing is known to be gone.
-    """
-    lost = [r for r in records.values() if r.address not in declared and not _is_unreadable(r.task, found.invalid)]
-    return [planning.orphaned(record, moved=record.task in found.tasks) for record in lost]
-
-
-def _is_unreadable(task: str, invalid: Container[str]) -> bool:
-    parts = task.split("/")
-    return any("/".join(parts[:length]) in invalid for length in range(1, len(parts) + 1))
+        found.taken_over = {a: name for a, name in found.taken_over.items() if name not in clashes}
 
 
 def is_chosen(name: str, chosen: tuple[str, ...]) -> bool:

@@ -2,32 +2,44 @@
 
 Files arrive as bytes; what is in them is `core.validation`'s to judge. A file that cannot be read is a violation of its
 task and never an absence.
+
+A task's stamp says whether it is worth reading: equal stamps, equal content. It is a digest of what `stat` says of the
+files, taken before they are read, so that what changes in between is seen the next time. A file written within one
+tick of its file system's clock keeps its times, so there is no stamp for what changed in the last two seconds (git
+calls that "racily clean"), nor for a time in the future, which is what a file server with a fast clock writes.
 """
 
 import difflib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 from reconciler.core.decode import MAX_BYTES
 from reconciler.errors import DesiredStateError
 from reconciler.model import TASK_FILES, RawTask, Severity, Violation
 
+_RACY_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT's
 _LEFTOVERS = ("~", ".tmp", ".swp")
+_SIX = frozenset(TASK_FILES)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe or device must not hold the program up
 
 
 @dataclass(slots=True)
 class _Folder:
-    """One folder of the tree, its entries by name."""
+    """One folder of the tree."""
 
-    path: Path
-    task: str
+    path: str
+    task: str  # "" for the desired-state directory itself
     above: frozenset[tuple[int, int]] = frozenset()  # (device, inode) of the folders it lies in
-    entries: dict[str, os.DirEntry[str]] = field(default_factory=dict)
     problem: str = ""
+    files: tuple[str, ...] = ()  # which of the six it holds
+    others: tuple[str, ...] = ()  # other files, sorted, that may be a slip of the pen
+    stamp: bytes | None = None
 
     @property
     def name(self) -> str:
@@ -36,19 +48,73 @@ class _Folder:
 
     @property
     def is_task(self) -> bool:
-        return bool(self.problem) or any(name in self.entries for name in TASK_FILES)
+        return bool(self.problem or self.files)
+
+
+@dataclass(slots=True)
+class FolderEntry:
+    """A task's folder as it was listed; implements `ports.Entry`."""
+
+    name: str
+    stamp: bytes | None
+    _folder: _Folder
+    _root: str  # real path of the desired-state directory
+
+    def read(self) -> RawTask:
+        """Read the files.
+
+        A file that cannot be read takes the stamp away: nobody can tell from outside when it can be read again.
+        """
+        violations = list(_oddities(self._folder))
+        files: dict[str, bytes] = {}
+        for file in self._folder.files:
+            try:
+                files[file] = _content(f"{self._folder.path}/{file}", self._root)
+            except _UnreadableError as error:
+                self.stamp = None
+                violations.append(_violation(self.name, file, "unreadable", error.expected, error.found))
+        return RawTask(self.name, files, tuple(violations))
 
 
 class DirectorySource:
-    """The working tree as it is.
+    """The working tree as it is; implements `ports.Source`.
 
     Args:
         path: the desired-state directory; it may itself be a link.
+        now_ns: the wall clock that the times of files are held against, nanoseconds since 1970.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.root = str(path)
-        self._path = path
+        self._now_ns = now_ns
+
+    def entries(self, below: str = "") -> Iterator[FolderEntry]:
+        """List tasks without reading them, sorted by name. The whole tree is listed before the first is handed out.
+
+        Args:
+            below: name of a folder; only it and what lies in it is listed. All when empty.
+
+        Raises:
+            DesiredStateError: the directory cannot be read.
+        """
+        tree = self._tree(self._now_ns())
+        return (FolderEntry(folder.name, folder.stamp, folder, tree.root) for folder in tree.tasks(below))
+
+    def entry(self, name: str) -> FolderEntry | None:
+        """Look for one task without listing any other folder; None when there is no such task now.
+
+        Args:
+            name: as `names` gives it; any other text names no task.
+
+        Raises:
+            DesiredStateError: the directory cannot be read.
+        """
+        tree = self._tree(self._now_ns())
+        folder = tree.find(name) if name else None
+        if folder is None:
+            return None
+        tree.look(folder)
+        return FolderEntry(folder.name, folder.stamp, folder, tree.root) if folder.is_task else None
 
     def names(self) -> Sequence[str]:
         """Names of all tasks, sorted.
@@ -56,7 +122,7 @@ class DirectorySource:
         Raises:
             DesiredStateError: the directory cannot be read.
         """
-        return sorted(folder.name for folder in self._folders())
+        return [folder.name for folder in self._tree(None).tasks()]
 
     def tasks(self) -> Iterator[RawTask]:
         """Read tasks one by one, sorted by name.
@@ -64,81 +130,170 @@ class DirectorySource:
         Raises:
             DesiredStateError: the directory cannot be read.
         """
-        root = self._real_root()
-        folders = sorted(self._folders(), key=lambda folder: folder.name)
-        return (_read(folder, root) for folder in folders)
+        tree = self._tree(None)
+        return (FolderEntry(folder.name, None, folder, tree.root).read() for folder in tree.tasks())
 
-    def _real_root(self) -> Path:
+    def _tree(self, now_ns: int | None) -> "_Tree":
         try:
-            return self._path.resolve(strict=True)
+            return _Tree(os.path.realpath(self.root, strict=True), self.root, now_ns)
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise _unreadable(self.root, error) from error
 
-    def _unreadable(self, error: OSError) -> DesiredStateError:
-        return DesiredStateError(
-            f"{self.root}: the desired state cannot be read: {error.strerror};"
-            " expected a directory with one folder a task"
-        )
 
-    def _folders(self) -> Iterator[_Folder]:
-        root = self._real_root()
-        waiting = [_Folder(root, "")]
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """One look at the directory."""
+
+    root: str  # real path
+    shown: str  # the same as the user wrote it
+    now_ns: int | None  # when the look began; None: no stamps are wanted
+
+    def tasks(self, below: str = "") -> list[_Folder]:
+        """Folders that are tasks, sorted by name."""
+        start = self.find(below)
+        waiting = [] if start is None else [start]
+        found = []
         while waiting:
             folder = waiting.pop()
-            try:
-                waiting.extend(_list(folder, root))
-            except OSError as error:
-                if folder.path == root:
-                    raise self._unreadable(error) from error
-                folder.problem = f"a folder that cannot be read: {error.strerror}"
+            waiting.extend(self.look(folder))
             if folder.is_task:
-                yield folder
+                found.append(folder)
+        return sorted(found, key=lambda folder: folder.name)
 
+    def find(self, name: str) -> _Folder | None:
+        """The folder of that name if a walk comes to it, not yet listed; "" and "." are the root."""
+        folder: _Folder | None = _Folder(self.root, "")
+        for part in () if name in ("", ".") else name.split("/"):
+            folder = self._step(folder, part) if folder else None
+        return folder
 
-def _list(folder: _Folder, root: Path) -> list[_Folder]:
-    """Fill in the entries of a folder; returns the folders below it."""
-    if folder.problem:
-        return []
-    status = folder.path.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in folder.above:  # a link back up the tree
-        return []
-    below = []
-    with os.scandir(folder.path) as entries:
-        for entry in entries:
-            name = f"{folder.task}/{entry.name}".removeprefix("/")
-            inner = _Folder(Path(entry.path), name, folder.above | {here})
-            if entry.name in TASK_FILES or not _is_folder(entry, inner):
-                folder.entries[entry.name] = entry
-            elif not entry.name.startswith("."):
-                if entry.is_symlink() and not inner.problem and not _is_inside(inner.path, root):
-                    inner.problem = "a link that leaves the desired-state directory"
-                below.append(inner)
-    return below
+    def look(self, folder: _Folder) -> list[_Folder]:
+        """Fill in what lies in a folder; returns the folders below it.
 
-
-def _is_folder(entry: os.DirEntry[str], inner: _Folder) -> bool:
-    """Whether an entry is a folder, or a link of which that cannot be told: then it has a problem."""
-    try:
-        return entry.is_dir()
-    except OSError as error:
-        inner.problem = f"a link that cannot be followed: {error.strerror}"
-        return True
-
-
-def _read(folder: _Folder, root: Path) -> RawTask:
-    name = folder.name
-    violations = list(_oddities(folder, name))
-    files: dict[str, bytes] = {}
-    for file in TASK_FILES:
-        entry = folder.entries.get(file)
-        if entry is None:
-            continue
+        Raises:
+            DesiredStateError: it is the root and cannot be listed.
+        """
+        below: list[_Folder] = []
+        held: dict[str, os.DirEntry[str]] = {}
         try:
-            files[file] = _content(Path(entry.path), root)
-        except _UnreadableError as error:
-            violations.append(_violation(name, file, "unreadable", error.expected, error.found))
-    return RawTask(name, files, tuple(violations))
+            if not folder.problem:
+                held, below = self._scan(folder)
+        except OSError as error:
+            if not folder.task:
+                raise _unreadable(self.shown, error) from error
+            folder.problem = f"a folder that cannot be read: {error.strerror}"
+        folder.files = tuple(file for file in TASK_FILES if file in held)
+        if folder.is_task and self.now_ns is not None:
+            folder.stamp = self._stamp(folder, held, self.now_ns)
+        return below
+
+    def _scan(self, folder: _Folder) -> tuple[dict[str, os.DirEntry[str]], list[_Folder]]:
+        """Task files and folders in a folder; its other files are noted in it."""
+        held: dict[str, os.DirEntry[str]] = {}
+        below: list[_Folder] = []
+        others: list[str] = []
+        above = _down_to(folder)
+        if above is None:
+            return held, below
+        with os.scandir(folder.path) as entries:
+            for entry in entries:
+                name = entry.name
+                if name in _SIX:
+                    held[name] = entry
+                elif name.startswith("."):
+                    continue
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(_Folder(entry.path, _join(folder.task, name), above))
+                elif entry.is_symlink() and (linked := self._linked(folder, name, above)):
+                    below.append(linked)
+                elif not name.endswith(_LEFTOVERS):
+                    others.append(name)
+        folder.others = tuple(sorted(others))
+        return held, below
+
+    def _linked(self, folder: _Folder, name: str, above: frozenset[tuple[int, int]]) -> _Folder | None:
+        """What a link leads to when that is a folder, or when it cannot be told: then it has a problem."""
+        path, problem = f"{folder.path}/{name}", ""
+        try:
+            if not stat.S_ISDIR(_followed(path).st_mode):
+                return None
+            if not _is_inside(path, self.root):
+                problem = "a link that leaves the desired-state directory"
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            problem = f"a link that cannot be followed: {error.strerror}"
+        return _Folder(path, _join(folder.task, name), above, problem)
+
+    def _step(self, folder: _Folder, part: str) -> _Folder | None:
+        """The folder *part* of a folder, if a walk would come to it; by the rules of `_scan`."""
+        above = self._passable(folder)
+        if above is None or not part or part.startswith(".") or part in _SIX:
+            return None
+        path, task = f"{folder.path}/{part}", _join(folder.task, part)
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, ValueError):  # ValueError: a name that no file can have
+            return None
+        except OSError:  # a folder that may be listed and not entered, for instance: its listing knows
+            return next((inner for inner in self.look(folder) if inner.task == task), None)
+        if stat.S_ISLNK(mode):
+            return self._linked(folder, part, above)
+        return _Folder(path, task, above) if stat.S_ISDIR(mode) else None
+
+    def _passable(self, folder: _Folder) -> frozenset[tuple[int, int]] | None:
+        """What lies above the folders in this one; None when a walk comes no further."""
+        if folder.problem:
+            return None
+        try:
+            os.scandir(folder.path).close()
+            return _down_to(folder)
+        except OSError as error:
+            if not folder.task:
+                raise _unreadable(self.shown, error) from error
+            return None
+
+    def _stamp(self, folder: _Folder, held: Mapping[str, os.DirEntry[str]], now_ns: int) -> bytes | None:
+        told: list[object] = [folder.problem, folder.others]
+        try:
+            for file in folder.files:
+                link = held[file].stat(follow_symlinks=False)
+                status = link
+                if stat.S_ISLNK(link.st_mode):
+                    path = held[file].path
+                    status = _followed(path)
+                    told += [_identity(link), _is_inside(path, self.root)]
+                if max(link.st_mtime_ns, link.st_ctime_ns, status.st_mtime_ns, status.st_ctime_ns) >= now_ns - _RACY_NS:
+                    return None
+                told += [file, _identity(status)]
+        except OSError:
+            return None
+        return blake2b(repr(told).encode(), digest_size=16).digest()
+
+
+def _unreadable(root: str, error: OSError) -> DesiredStateError:
+    return DesiredStateError(
+        f"{root}: the desired state cannot be read: {error.strerror}; expected a directory with one folder a task"
+    )
+
+
+def _down_to(folder: _Folder) -> frozenset[tuple[int, int]] | None:
+    """Folders above those in this one; None when it is one of those above itself: a link led back up the tree."""
+    status = _followed(folder.path)
+    here = (status.st_dev, status.st_ino)
+    return None if here in folder.above else folder.above | {here}
+
+
+def _join(task: str, name: str) -> str:
+    return f"{task}/{name}" if task else name
+
+
+def _followed(path: str) -> os.stat_result:
+    return os.stat(path)  # noqa: PTH116 - a Path object for each folder and file makes the whole walk slower by half
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class _UnreadableError(Exception):
@@ -148,13 +303,10 @@ class _UnreadableError(Exception):
         self.found = found
 
 
-def _content(path: Path, root: Path) -> bytes:
-    """Bytes of one file; opened so that a pipe or device cannot hold the program up."""
+def _content(path: str, root: str) -> bytes:
+    """Bytes of one file."""
     try:
-        if path.is_symlink() and not _is_inside(path, root):
-            found = "a link that leaves it, or leads nowhere"
-            raise _UnreadableError("a file inside the desired-state directory", found)
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = _opened(path, root)
         try:
             return _regular_content(handle)
         finally:
@@ -165,38 +317,51 @@ def _content(path: Path, root: Path) -> bytes:
         ) from error
 
 
+def _opened(path: str, root: str) -> int:
+    try:
+        return os.open(path, _FLAGS | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # which says that it is a link
+            raise
+    if not _is_inside(path, root):
+        raise _UnreadableError("a file inside the desired-state directory", "a link that leaves it, or leads nowhere")
+    return os.open(path, _FLAGS)
+
+
 def _regular_content(handle: int) -> bytes:
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
         raise _UnreadableError("a regular file", "a folder, pipe or device")
-    with os.fdopen(handle, "rb", closefd=False) as file:
-        data = file.read(MAX_BYTES + 1)
+    data = b""
+    while len(data) <= MAX_BYTES and (piece := os.read(handle, min(status.st_size, MAX_BYTES) + 1)):
+        data += piece
     if len(data) > MAX_BYTES:
         raise _UnreadableError(f"at most {MAX_BYTES} bytes", f"{max(status.st_size, len(data))} bytes")
     return data
 
 
-def _is_inside(path: Path, root: Path) -> bool:
+def _is_inside(path: str, root: str) -> bool:
     try:
-        return path.resolve(strict=True).is_relative_to(root)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links
+        real = os.path.realpath(path, strict=True)
+    except OSError:
         return False
+    return real == root or real.startswith(f"{root.rstrip('/')}/")
 
 
-def _oddities(folder: _Folder, name: str) -> Iterator[Violation]:
+def _oddities(folder: _Folder) -> Iterator[Violation]:
     """Trouble with the folder itself, and names that look like a slip of the pen."""
+    name = folder.name
     if folder.problem:
         yield _violation(name, "", "unreadable", "a readable folder inside the desired-state directory", folder.problem)
     if not folder.task and folder.is_task:
         yield _violation(name, "", "root-task", "one folder a task", "task files in the desired-state directory itself")
     if not _is_text(folder.task):
         yield _violation(name, "", "folder-name", "a folder name in UTF-8", ascii(folder.task))
-    for entry in sorted(folder.entries):
-        if entry not in TASK_FILES and not entry.startswith(".") and not entry.endswith(_LEFTOVERS):
-            meant = _meant(entry)
-            if meant:
-                slip = _violation(name, entry, "file-name", meant, f'a file "{entry}", which is ignored')
-                yield replace(slip, severity=Severity.WARNING, suggestion="Rename it if it is meant.")
+    for entry in folder.others:
+        meant = _meant(entry)
+        if meant:
+            slip = _violation(name, entry, "file-name", meant, f'a file "{entry}", which is ignored')
+            yield replace(slip, severity=Severity.WARNING, suggestion="Rename it if it is meant.")
 
 
 def _is_text(name: str) -> bool:

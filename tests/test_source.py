@@ -1,8 +1,13 @@
 import os
 import socket
+import tempfile
+import time
+from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.core.decode import MAX_BYTES
 from reconciler.errors import DesiredStateError
@@ -342,3 +347,306 @@ def test_a_file_that_goes_away_while_it_is_read_is_an_error(root):
     (root / "shop" / "sink.json").unlink()
     (raw,) = tasks
     assert problems(raw) == {("unreadable", "shop/sink.json", "No such file or directory (ENOENT)")}
+
+
+# --- one task --------------------------------------------------------------------------------------------------------
+
+
+def put_odd(root):
+    """Every kind of folder and link that a walk treats in its own way."""
+    put(root, "task.json", "a/task.json", "a/b/sink.json", "c/d/e/task.json", ".hidden/task.json", "no-task/README.md")
+    put(root, "sink.json~/task.json", "a/source.json/task.json", "caf\udce9/task.json", "new\nline/x/task.json")
+    put(root.parent, "outside/task.json", "outside/in/task.json")
+    links = {
+        "copy": "a",
+        "a/up": "..",
+        "a/self": ".",
+        "c/out": "../../outside",
+        "loop": "loop",
+        "gone": "nowhere",
+        "file-link": "task.json",
+        "through-a-file": "task.json/x",
+        ".link": "a",
+        "c/condition.json": "../a",
+        "twice": "copy",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+
+
+def agrees(source, candidates):
+    """Whether every task is found alone as the walk finds it, and nothing else is found."""
+    walked = {entry.name: entry for entry in source.entries()}
+    alone = {name: entry for name in {*candidates, *walked} if (entry := source.entry(name))}
+    assert alone.keys() == walked.keys() == set(source.names())
+    assert {name: (entry.stamp, entry.read()) for name, entry in alone.items()} == {
+        name: (entry.stamp, entry.read()) for name, entry in walked.items()
+    }
+    assert [entry.read() for entry in source.entries()] == list(source.tasks())
+    for below in candidates:
+        expected = [name for name in walked if below in ("", ".") or name == below or name.startswith(f"{below}/")]
+        assert [entry.name for entry in source.entries(below)] == sorted(expected)
+
+
+def every_path(root):
+    return [str(path.relative_to(root)) for path in root.rglob("*")]
+
+
+def test_one_task_is_found_as_the_walk_finds_it_in_an_odd_tree(root):
+    put_odd(root)
+    linked = [
+        "copy/b",
+        "copy/up",
+        "copy/source.json",
+        "a/up/a",
+        "a/self/b",
+        "c/out/in",
+        "loop/x",
+        "twice/b/x",
+        "gone/a",
+    ]
+    agrees(DirectorySource(root, now_ns=later), ["", ".", *every_path(root), *linked])
+
+
+PARTS = ("a", "b", ".h", "sink.json")
+places = st.lists(st.sampled_from(PARTS), min_size=1, max_size=3).map("/".join)
+nodes = st.sampled_from(["folder", "file", "a", "b", "..", "../a", "../b", "../../out", "a/b", ".", "nowhere"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(places, nodes), max_size=12))
+def test_one_task_is_found_as_the_walk_finds_it_in_any_tree(wanted):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "root")
+        put(root.parent, "root/a/task.json", "out/task.json")
+        for place, node in wanted:
+            make_node(root / place, node)
+        names = ["/".join(parts) for length in (1, 2, 3) for parts in product(PARTS, repeat=length)]
+        agrees(DirectorySource(root, now_ns=later), ["", *names])
+
+
+def make_node(path, node):
+    """Put something at a path, unless what is there already is in its way."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if node == "folder":
+            path.mkdir()
+        elif node == "file":
+            path.touch()
+        else:
+            path.symlink_to(node)
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            "/",
+            "..",
+            "../outside",
+            "shop/../../outside",
+            "shop/..",
+            "shop/.",
+            "./shop",
+            "shop/",
+            "/shop",
+            "shop//in",
+        ),
+        *("shop\0", "\ud800", "x" * 300, "shop/" * 2000, "shop/task.json", "README.md", "/etc", "{root}/shop"),
+    ],
+)
+def test_what_is_no_name_is_no_task(root, name):
+    put(root, "shop/task.json", "shop/in/task.json", "README.md")
+    put(root.parent, "outside/task.json")
+    source = DirectorySource(root)
+    assert source.entry(name.format(root=root)) is None
+    assert not name or list(source.entries(name.format(root=root))) == []
+
+
+def test_one_task_is_found_without_listing_another_folder(root, ordinary_user):  # noqa: F811 - the fixture
+    put(ordinary_user, "shop/task.json", "other/task.json")
+    (ordinary_user / "other").chmod(0)
+    try:
+        assert DirectorySource(ordinary_user).entry("shop").read().violations == ()
+        assert [entry.name for entry in DirectorySource(ordinary_user).entries("shop")] == ["shop"]
+    finally:
+        (ordinary_user / "other").chmod(0o700)
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o400, 0o500])
+def test_one_task_in_a_folder_with_few_permissions_is_found_as_the_walk_finds_it(
+    ordinary_user,  # noqa: F811 - the fixture
+    mode,
+):
+    put(ordinary_user, "shop/task.json", "shop/in/task.json", "shop/in/deep/task.json")
+    (ordinary_user / "shop").chmod(mode)
+    try:
+        agrees(DirectorySource(ordinary_user, now_ns=later), ["shop", "shop/in", "shop/in/deep", "shop/none"])
+    finally:
+        (ordinary_user / "shop").chmod(0o700)
+
+
+@pytest.mark.parametrize("mode", [0, 0o100])
+def test_a_root_that_cannot_be_listed_is_an_error_for_one_task_too(ordinary_user, mode):  # noqa: F811 - the fixture
+    put(ordinary_user, "root/shop/task.json")
+    (ordinary_user / "root").chmod(mode)
+    source = DirectorySource(ordinary_user / "root")
+    try:
+        for ask in (source.entry, source.entries):
+            with pytest.raises(DesiredStateError, match="root: the desired state cannot be read: Permission denied"):
+                ask("shop")
+    finally:
+        (ordinary_user / "root").chmod(0o700)
+
+
+def test_a_root_that_is_not_there_is_an_error_for_one_task_too(root):
+    with pytest.raises(DesiredStateError, match="nowhere: the desired state cannot be read: No such file"):
+        DirectorySource(root / "nowhere").entry("shop")
+
+
+@pytest.mark.parametrize("target", ["root", "nowhere"])
+def test_a_root_that_is_a_link_to_itself_or_to_nowhere_is_an_error(tmp_path, target):
+    (tmp_path / "root").symlink_to(target)
+    with pytest.raises(DesiredStateError, match="root: the desired state cannot be read"):
+        DirectorySource(tmp_path / "root").names()
+
+
+# --- stamps ----------------------------------------------------------------------------------------------------------
+
+
+def later():
+    """A wall clock ten seconds ahead: what was written just now counts as settled."""
+    return time.time_ns() + 10_000_000_000
+
+
+def stamp(root, name="shop", now_ns=later):
+    return DirectorySource(root, now_ns=now_ns).entry(name).stamp
+
+
+def rewrite(path):
+    """Other content of the same size, with the times of the file put back as far as that can be done."""
+    before = path.stat()
+    path.write_text("[]")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace(path):
+    new = path.with_name("new.tmp")
+    new.write_text("{}")
+    os.utime(new, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    new.rename(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shop: rewrite(shop / "task.json"),
+        lambda shop: replace(shop / "task.json"),
+        lambda shop: (shop / "task.json").unlink(),
+        lambda shop: (shop / "task.json").chmod(0o400),
+        lambda shop: (shop / "task.json").rename(shop / "source.json"),
+        lambda shop: (shop / "reset.json").touch(),
+        lambda shop: (shop / "sinks.json").touch(),
+        lambda shop: rewrite(shop / "linked.txt"),
+        lambda shop: replace(shop / "linked.txt"),
+        lambda shop: (shop / "condition.json").rename(shop / "coordinator.json"),
+    ],
+    ids=["content", "file", "gone", "mode", "renamed", "new", "near-miss", "linked content", "linked file", "link"],
+)
+def test_whatever_changes_a_task_changes_its_stamp(root, change):
+    put(root, "shop/task.json", "shop/sink.json", "shop/linked.txt")
+    (root / "shop" / "condition.json").symlink_to("linked.txt")
+    before = stamp(root)
+    change(root / "shop")
+    assert len({before, stamp(root), None}) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shop: (shop / "task.json").read_text(),
+        lambda shop: (shop / ".task.json.swp").touch(),
+        lambda shop: put(shop, "deeper/task.json"),
+        lambda shop: put(shop.parent, "other/task.json"),
+        lambda shop: (shop / "other").symlink_to("../other"),
+    ],
+    ids=["reading", "leftover", "task below", "other task", "link to a folder"],
+)
+def test_what_leaves_a_task_as_it_is_leaves_its_stamp(root, change):
+    put(root, "shop/task.json", "shop/sink.json", "other/sink.json")
+    before = stamp(root)
+    change(root / "shop")
+    assert stamp(root) == before is not None
+
+
+def test_a_link_that_is_switched_to_another_folder_changes_the_stamp(root):
+    put(root, "one/task.json", "two/task.json")
+    (root / "shop").symlink_to("one")
+    before = stamp(root)
+    (root / "next").symlink_to("two")
+    (root / "next").rename(root / "shop")
+    assert len({before, stamp(root), None}) == 3
+
+
+def test_a_link_that_begins_to_leave_the_root_changes_the_stamp_even_if_it_leads_to_the_same_file(root):
+    put(root, "shop/task.json", "in/shared.json")
+    put(root.parent, "out/other.txt")
+    os.link(root / "in" / "shared.json", root.parent / "out" / "shared.json")
+    (root / "via").symlink_to("in")
+    (root / "shop" / "sink.json").symlink_to("../via/shared.json")
+    before = stamp(root)
+    (root / "via").unlink()
+    (root / "via").symlink_to("../out")
+    assert len({before, stamp(root), None}) == 3
+
+
+def test_what_was_written_within_two_seconds_has_no_stamp(root):
+    put(root, "shop/task.json", "shop/sink.json")
+    written = (root / "shop" / "sink.json").stat().st_ctime_ns
+    assert stamp(root, now_ns=lambda: written + 2_000_000_000) is None
+    assert stamp(root, now_ns=lambda: written + 2_000_000_001) is not None
+
+
+def test_a_link_or_what_it_leads_to_that_is_young_has_no_stamp(root):
+    put(root, "shop/task.json", "shop/linked.txt")
+    (root / "shop" / "sink.json").symlink_to("linked.txt")
+    written = (root / "shop" / "linked.txt").lstat().st_ctime_ns
+    os.utime(root / "shop" / "sink.json", ns=(0, written + 5_000_000_000), follow_symlinks=False)
+    assert stamp(root, now_ns=lambda: written + 6_000_000_000) is None
+    assert stamp(root, now_ns=lambda: written + 8_000_000_000) is not None
+
+
+def test_a_time_in_the_future_has_no_stamp(root):
+    put(root, "shop/task.json")
+    os.utime(root / "shop" / "task.json", ns=(0, later() + 3_600_000_000_000))
+    assert stamp(root) is None
+
+
+def test_a_change_between_stamp_and_reading_is_seen_the_next_time(root):
+    put(root, "shop/task.json")
+    entry = DirectorySource(root, now_ns=later).entry("shop")
+    rewrite(root / "shop" / "task.json")
+    assert dict(entry.read().files) == {"task.json": b"[]"}
+    assert stamp(root) != entry.stamp
+
+
+@pytest.mark.parametrize("target", ["nowhere", "../../outside.json", "sink.json"])
+def test_a_file_that_cannot_be_read_takes_the_stamp_away(root, target):
+    put(root, "shop/task.json")
+    put(root.parent, "outside.json")
+    (root / "shop" / "sink.json").symlink_to(target)
+    entry = DirectorySource(root, now_ns=later).entry("shop")
+    entry.read()
+    assert entry.stamp is None
+
+
+def test_a_folder_with_a_problem_keeps_its_stamp_as_long_as_it_has_that_problem(root):
+    (root / "shop").symlink_to("shop")
+    before = stamp(root)
+    assert stamp(root) == before is not None
+    (root / "shop").unlink()
+    (root / "shop").symlink_to("../..")
+    assert len({before, stamp(root), None}) == 3

@@ -211,7 +211,7 @@ def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
         _reason(case),
         changes=changes,
         unchanged=_unchanged(case.desired, changes),
-        remarks=(*remarks, *_edition(case), *_warnings(case)),
+        remarks=(*remarks, *_edition(case), *_warnings(case), *_interval(case)),
     )
     sent = desired.request_digest(allow_delete=case.intended is Action.UPDATE_DELETE)
     return _identified(item, desired.task.cm_region, sent)
@@ -327,6 +327,14 @@ def _edition(case: Case) -> tuple[str, ...]:
         return ()
     remark = f"target {name} is an Enterprise Edition, for which UpdateIncrSync is not documented"
     return (f'{remark}: it may answer "Unsupported action"',)
+
+
+def _interval(case: Case) -> tuple[str, ...]:
+    until = None if case.around.policy.paced else policy.not_before(case)
+    if until is None:
+        return ()
+    at = until.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    return (f"the daemon sends it not before {at} (min_update_interval_s of target {case.desired.task.address.target})",)
 
 
 def _warnings(case: Case) -> tuple[str, ...]:

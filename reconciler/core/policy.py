@@ -6,7 +6,7 @@ shows what holds a task, and `apply --force RAIL` knows what to lift.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from reconciler.core import pointer
@@ -50,6 +50,8 @@ class Policy:
     resend: frozenset[str] = frozenset()  # names of tasks to send without a difference
     targets: Mapping[str, str] | None = None  # {name: "CE" or "EE"}; None: not looked at
     refused: Mapping[str, str] = field(default_factory=dict)  # {target: why its release cannot be sent an update}
+    intervals: Mapping[str, float] = field(default_factory=dict)  # {target: min_update_interval_s}
+    paced: bool = False  # whether intervals hold; else they are only told: they are the daemon's
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,32 @@ def _target(case: Case) -> Hold | None:
     return Hold("target", f'the configuration has no target "{name}"; it has: {known}')
 
 
-def _capability(case: Case) -> Hold | None:
+_RAILS_OF_TROUBLE = {"capability-missing": "capability", "stopped": "stop_after_failures"}
+
+
+def _trouble(case: Case) -> Hold | None:
     kind, message = case.around.troubles.get(case.desired.task.address.target, ("", ""))
-    return Hold("capability", message) if kind == "capability-missing" else None
+    return Hold(_RAILS_OF_TROUBLE[kind], message) if kind in _RAILS_OF_TROUBLE else None
+
+
+def not_before(case: Case) -> datetime | None:
+    """When the daemon may update a component again; None when it may now."""
+    interval_s = case.around.policy.intervals.get(case.desired.task.address.target, 0.0)
+    record = case.record
+    if not interval_s or record is None or record.applied_at is None or not record.component:
+        return None  # what was adopted was not updated
+    until = record.applied_at + timedelta(seconds=interval_s)
+    return until if until > case.around.now else None
+
+
+def _interval(case: Case) -> Hold | None:
+    until = not_before(case) if case.around.policy.paced else None
+    if until is None:
+        return None
+    target = case.desired.task.address.target
+    seconds = case.around.policy.intervals[target]
+    reason = f"updated less than {seconds:g} s ago (min_update_interval_s of target {target}): edits gather until then"
+    return Hold("min_update_interval_s", reason, until)
 
 
 def has_failed(desired: Desired, record: Record) -> bool:
@@ -255,11 +280,12 @@ GATES: tuple[Gate, ...] = (
     _target,
     _first_run,
     _new,
-    _capability,
+    _trouble,
     _failed,
     _unknown,
     _protected,
     _dangerous,
     _incomplete,
     _lost,
+    _interval,
 )

@@ -119,6 +119,8 @@ _RAIL_STEPS = {
     "unknown": "look at the component in the console, then reconciler retry {task}",
     "secret": "make the reference resolvable where reconciler runs",
     "target": "correct the target in the configuration, or target in task.json",
+    "stop_after_failures": "look at the components in the console, then reconciler resume --target {target}",
+    "min_update_interval_s": "wait: the daemon sends it then",
     "capability": "upgrade the server, then reconciler retry {task}",
     "approval": "take reset.json out: this release carries out no reset",
 }
@@ -140,7 +142,7 @@ _STATE_STEPS = {
 
 def _next_step(item: Item, state: State) -> str:
     step = _RAIL_STEPS.get(item.rail, "") if state in (State.BLOCKED, State.SUSPENDED) else _STATE_STEPS[state]
-    return step.replace("{task}", item.task)
+    return step.replace("{task}", item.task).replace("{target}", item.target)
 
 
 def explain(status: TaskStatus) -> str:

@@ -15,6 +15,7 @@ import pytest
 from reconciler import apply, wiring
 from reconciler.config import load
 from reconciler.core.policy import NewTasks, Policy
+from reconciler.dispatch import MISCONFIGURED
 from reconciler.errors import StateStoreError, TargetMisconfiguredError
 from reconciler.jobs import Job, Status
 from reconciler.model import Action, Condition
@@ -149,7 +150,7 @@ def test_misconfigured_target_is_left_alone_after_the_first_call(two_targets):
 def test_misconfigured_target_is_remembered(two_targets):
     two_targets.apply()
     kind, message = two_targets.store.target_trouble()["default"]
-    assert (kind, "401" in message) == (apply.MISCONFIGURED, True)
+    assert (kind, "401" in message) == (MISCONFIGURED, True)
 
 
 def test_misconfigured_target_is_probed_first_by_the_next_apply(two_targets):
@@ -171,7 +172,7 @@ def test_mended_target_is_probed_and_used(two_targets):
 def test_probe_out_of_reach_leaves_the_verdict_to_the_calls(two_targets):
     two_targets.apply()
     two_targets.set_target(password="simulator")
-    two_targets.fault("http", action=PROBE, status=500)
+    two_targets.fault("http", action=PROBE, status=500, times=None)
     assert set(statuses(two_targets.apply()).values()) == {"applied"}
     assert "default" in two_targets.store.target_trouble()
 
@@ -199,7 +200,7 @@ def test_job_that_goes_no_further_stays_unknown_when_it_is(bench, unknown, statu
     bench.put()
     survey = bench.survey()
     (item,) = survey.plan.items
-    job = Job(item, survey.work[item.id], unknown=unknown)
+    job = Job(item, survey.work[item.id], survey.plan.id, survey.plan.revision, unknown=unknown)
     assert job.unsent(Status.PENDING, "not sent: the target is given up").status is status
 
 
@@ -222,7 +223,7 @@ def test_target_with_impossible_settings_stops_no_other_and_is_remembered(bench,
     bench.put("sound", 2, task={"target": "other"})
     bench.set_target(**change)
     assert statuses(bench.apply()) == {"bad": "pending", "sound": "applied"}
-    assert bench.store.target_trouble()["default"][0] == apply.MISCONFIGURED
+    assert bench.store.target_trouble()["default"][0] == MISCONFIGURED
     bench.edit("coordinator", "sound", throttleRps="1")
     assert statuses(bench.apply()) == {"bad": "pending", "sound": "applied"}
 
@@ -329,6 +330,7 @@ from pathlib import Path
 from reconciler import apply, wiring
 from reconciler.config import load
 from reconciler.core.policy import NewTasks, Policy
+from reconciler.dispatch import MISCONFIGURED
 
 settings = load(Path(sys.argv[1]))
 store = wiring.open_store(settings, read_only=False)
@@ -429,7 +431,7 @@ def test_error_of_ours_in_one_worker_stops_all_and_comes_out(bench):
     tools = replace(bench.tools(), report=report)
     with pytest.raises(RuntimeError):
         apply.carry_out(bench.survey(), tools)
-    assert (tools.stopping.is_set(), bench.sent, bench.kinds()) == (True, [], [])
+    assert (bench.sent, bench.kinds()) == ([], [])
 
 
 # --- secrets -------------------------------------------------------------------------------------------------------
@@ -468,8 +470,7 @@ def test_wiring_joins_the_same_parts(bench, configured, monkeypatch):
     said = []
     with closing(wiring.open_store(settings, read_only=False)) as store, store.writer_lock(1, "apply"):
         survey = wiring.reconciler(settings, store).survey(Policy(new_tasks=NewTasks.APPLY))
-        tools = wiring.tools(settings, store, lambda *said_of: said.append(said_of))
-        tools.stopping.set()  # nobody moves the simulator's clock here
+        tools = replace(wiring.tools(settings, store, lambda *said_of: said.append(said_of)), verify_s=0.0)
         (result,) = apply.carry_out(survey, tools)
     assert (result.action, result.status, len(bench.sent)) == (Action.UPDATE, Status.UNCONFIRMED, 1)
 

@@ -1,12 +1,17 @@
 """One task's way through a run: what is looked at, sent, recorded and watched, whatever OMS answers."""
 
 import json
+import threading
+from dataclasses import replace
 
 import pytest
 
-from reconciler.apply import carry_out
+from reconciler.apply import carry_out, jobs_of
 from reconciler.attempt import CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S, LOOK_AGAIN_S
+from reconciler.clock import SystemClock
 from reconciler.core import secrets
+from reconciler.dispatch import Dispatcher
+from reconciler.events import CallEnded
 from reconciler.jobs import Status
 from reconciler.model import Action, Condition, Link, Suspension
 from tests.integration.bench import REGION, REVERSE, SECOND, SENTINELS, documents, name_of
@@ -771,13 +776,21 @@ def test_adoption_during_the_call_is_overruled_by_its_answer(bench):
     assert bench.actions() == {"shop": "noop"}
 
 
-def test_run_that_is_stopping_waits_for_no_health(bench):
+def test_run_that_is_stopped_waits_for_no_health(bench):
     bench.put()
-    tools = bench.tools()
-    tools.stopping.set()
-    (result,) = carry_out(bench.survey(), tools)
-    assert (result.status, "stopped" in result.message) == (Status.UNCONFIRMED, True)
-    assert result.ticket is not None
+    (job,), ended, accepted = jobs_of(bench.survey()), [], threading.Event()
+    tools = replace(bench.tools(), clock=SystemClock(), tell=lambda event: _set_if_ended(accepted, event))
+    dispatcher = Dispatcher("default", tools, lambda _job, result: ended.append(result), budget_s=30)
+    dispatcher.submit(job)
+    assert accepted.wait(10)
+    dispatcher.end(settle=True)
+    assert (ended[0].status, "stopped" in ended[0].message) == (Status.UNCONFIRMED, True)
+    assert ended[0].ticket is not None
+
+
+def _set_if_ended(accepted, event):
+    if isinstance(event, CallEnded):
+        accepted.set()
 
 
 def test_reverse_link_is_watched_in_its_own_list(bench):

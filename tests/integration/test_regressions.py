@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.apply import lane
-from reconciler.jobs import Job, Status
+from reconciler.apply import jobs_of
+from reconciler.jobs import Status
 from reconciler.model import Action, Condition, Suspension
+from reconciler.waiting import lane
 from tests.integration.bench import REGION, SECOND, SENTINELS, name_of
 
 HEALTH = "DescribeProjectComponents"
@@ -205,7 +206,7 @@ def test_confirmation_by_a_later_run_needs_time_or_a_sign_too(bench):
     bench.fault("no_effect")
     bench.edit("coordinator", throttleRps="5")
     assert bench.apply(verify_s=0.3)["shop"].status is Status.UNCONFIRMED
-    assert bench.apply()["shop"].status is Status.UNCONFIRMED  # the old process may still run
+    assert bench.apply(verify_s=5)["shop"].status is Status.UNCONFIRMED  # the old process may still run
     bench.clock.sleep(10)
     assert bench.apply()["shop"].status is Status.CONFIRMED
 
@@ -284,7 +285,7 @@ def test_task_name_shares_the_lane_of_its_project(bench):
     bench.put("a", 0)
     bench.put("w", 0, **wide("TASK_NAME", "np_0"))
     survey = bench.survey()
-    assert {lane(Job(item, survey.work[item.id])) for item in survey.plan.items} == {"np_0"}
+    assert {lane(job) for job in jobs_of(survey)} == {"np_0"}
 
 
 def test_task_name_leaves_a_project_alone_that_is_being_modified(bench):

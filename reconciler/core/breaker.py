@@ -1,0 +1,48 @@
+"""When to stop using a target, and when to ask whether it can be used again."""
+
+from reconciler.core.backoff import delay_s
+
+SUSPICIOUS = 3
+"""So many tasks in a row without an answer are no longer their own trouble."""
+
+
+class Breaker:
+    """Whether a target may be used. Open: nothing is sent; one read from time to time asks whether that may end."""
+
+    def __init__(self) -> None:
+        self.kind = ""  # why it is open; "" when it is not
+        self.message = ""
+        self._failed: set[str] = set()
+        self._probes = 0
+
+    def failed(self, task: str) -> bool:
+        """A call of a task had certainly no effect; True when the target should be asked what is wrong."""
+        self._failed.add(task)
+        return not self.kind and len(self._failed) >= SUSPICIOUS
+
+    def worked(self) -> None:
+        """A call was answered."""
+        self._failed.clear()
+
+    def open(self, kind: str, message: str) -> bool:
+        """Stop using the target; False when that is nothing new."""
+        is_news = kind != self.kind
+        self.kind, self.message = kind, message
+        self._failed.clear()
+        return is_news
+
+    def close(self) -> bool:
+        """Use it again; False when it was not open."""
+        was_open, self.kind, self.message = bool(self.kind), "", ""
+        self._failed.clear()
+        self._probes = 0
+        return was_open
+
+    def next_probe_s(self, fraction: float) -> float:
+        """How long to wait before the next question, seconds; it counts as asked.
+
+        Args:
+            fraction: a random number, 0 <= fraction < 1.
+        """
+        self._probes += 1
+        return delay_s(self._probes, fraction)

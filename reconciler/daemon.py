@@ -1,0 +1,424 @@
+"""The daemon: when to look at which task. `passes` looks, `targets` carries out.
+
+Level-based: whatever happens (a file event, a resync, a command, an answer of a target) puts names on the agenda, and
+one loop takes them from there. The loop never waits for a call, so its progress is that of the daemon, and the
+watchdog is fed by it alone.
+"""
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from reconciler.agenda import Agenda
+from reconciler.config import Settings
+from reconciler.core.policy import ALL_TASKS, Policy
+from reconciler.core.quiet import Quiet
+from reconciler.errors import ReconcilerError
+from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
+from reconciler.jobs import Job, Result, Tools
+from reconciler.model import JournalEntry
+from reconciler.passes import PROBLEM_S, Passes
+from reconciler.ports import StateStore
+from reconciler.reconcile import Reconciler
+from reconciler.schedule import Schedule
+from reconciler.states import States
+from reconciler.systemd import Manager
+from reconciler.targets import Targets
+from reconciler.watch import Touched, Watch
+
+TURN_S = 0.25
+"""The loop goes round at least so often: commands and signals are seen within that."""
+
+BATCH = 256
+HOUSEKEEPING_S = 1.0
+DRAIN_S = 30.0
+DAY_S = 86_400.0
+STUCK_S = 60.0
+"""Without progress for so long the loop counts as hung."""
+
+_COMMANDS = frozenset(("adopt", "forget", "retry", "suspend", "resume", "release", "sync", "approve"))
+"""Kinds of journal rows that a command beside the daemon leaves."""
+
+
+class Wish(Enum):
+    """What a signal asks for."""
+
+    STOP = "stop"
+    RELOAD = "reload"
+    RESYNC = "resync"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a configuration amounts to."""
+
+    settings: Settings
+    rules: Policy
+    reconciler: Reconciler
+    tools: Tools
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What a setup is made with: whom it tells."""
+
+    tell: Listener
+    tick: Callable[[], None]  # a step of a long look is done
+    touched: Callable[[Touched], None]
+    trouble: Callable[[str], None]  # of the watch
+
+
+Make = Callable[[Ears], Setup]
+"""Reads the configuration and makes everything anew. Raises ReconcilerError when that cannot be."""
+
+
+class Daemon:
+    """Runs until it is told to stop.
+
+    Args:
+        make: makes what depends on the configuration: at the start, and at each reload.
+        store: the state store; the caller holds the writer lock.
+        schedule: what time causes.
+        manager: systemd, if it is there.
+        tell: hears of every event.
+        describe: an exception in words that hold no secret.
+    """
+
+    def __init__(
+        self,
+        make: Make,
+        store: StateStore,
+        schedule: Schedule,
+        manager: Manager,
+        tell: Listener,
+        describe: Callable[[BaseException], str],
+    ) -> None:
+        self._make = make
+        self._store = store
+        self._schedule = schedule
+        self._manager = manager
+        self._outside = tell
+        self._ears = Ears(self._hear, self._tick, self._touch, self._watch_trouble)
+        self._setup = make(self._ears)
+        clock = self._setup.tools.clock
+        self._clock = clock
+        self._agenda = Agenda(clock)
+        self._states = States(store, clock, self._hear)
+        self._targets = Targets(self._setup.tools, schedule, self._job_done, self._agenda.add)
+        self._passes = Passes(
+            self._setup.reconciler,
+            self._setup.rules,
+            self._targets,
+            self._states,
+            self._agenda,
+            self._setup.tools,
+            describe,
+        )
+        self._quiet = _quiet(self._setup.settings)
+        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+        self._touches: queue.SimpleQueue[Touched] = queue.SimpleQueue()
+        self._troubled: queue.SimpleQueue[str] = queue.SimpleQueue()  # targets that changed
+        self._everything: tuple[str, float] | None = ("start", 0.0)  # (why to look at all tasks, when)
+        self._sequence = store.last_sequence()  # of the journal, as far as it was followed
+        self._troubles = dict(store.target_trouble())
+        self._progress = clock.monotonic()
+        self._fed = self._housekept = clock.monotonic() - HOUSEKEEPING_S
+        self._begun = False  # every task was looked at once
+        self._stopping = False
+        self._problem = ""
+        self._frozen = ""
+        self._restarts = 0
+        self._last_pass: datetime | None = None
+        self._last_call: datetime | None = None
+        self._said = ""  # to the manager
+
+    # --- from outside, by any thread or signal handler -------------------------------------------------------------
+
+    def wish(self, wish: Wish) -> None:
+        """Ask for something; it is done within TURN_S."""
+        self._wishes.put(wish)
+
+    def vitals(self) -> Vitals:
+        """How the daemon is."""
+        stuck_s = self._clock.monotonic() - self._progress
+        due, oldest_s = self._agenda.waiting()
+        queued, under_way = self._targets.counts()
+        return Vitals(
+            alive=f"the loop made no progress for {stuck_s:.0f} s" if stuck_s > STUCK_S else "",
+            ready=self._not_ready(),
+            states=self._states.counts(),
+            invalid_files=self._passes.invalid_files,
+            waiting=due + queued,
+            oldest_s=oldest_s,
+            in_flight=under_way,
+            restarts=self._restarts,
+            last_pass=self._last_pass,
+            last_call=self._last_call,
+            targets={name: self._trouble_of(name) for name in self._setup.settings.targets},
+            revision=self._passes.revision,
+        )
+
+    def _not_ready(self) -> str:
+        if self._stopping:
+            return "stopping"
+        if not self._begun:
+            return self._problem or "not every task was looked at yet"
+        return self._problem
+
+    def _trouble_of(self, name: str) -> str:
+        return self._targets.troubles().get(name) or self._troubles.get(name, ("", ""))[0]
+
+    # --- the loop --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Look at everything once, say that we are ready, go on until somebody wishes that we stop."""
+        self._setup.watch.start()  # before the first look, so that nothing is missed
+        self._schedule_all()
+        self._schedule.start()
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._drain()
+
+    def _turn(self) -> None:
+        """Once round."""
+        self._tick()
+        self._obey()
+        if self._stopping:
+            return
+        self._follow_journal()
+        self._follow_files()
+        self._follow_targets()
+        self._housekeep()
+        if self._everything is not None and self._everything[1] <= self._clock.monotonic():
+            self._look_at_everything(self._everything[0])
+        names = self._agenda.take(BATCH) if self._begun else []
+        if names:
+            self._conclude(self._passes.some(names, self._cause))
+            self._cause = "retry"
+        elif self._begun or self._everything is not None:
+            self._agenda.wait(self._longest_s())
+
+    def _longest_s(self) -> float:
+        quiet_at = self._quiet.next_s()
+        return TURN_S if quiet_at is None else max(0.0, min(TURN_S, quiet_at - self._clock.monotonic()))
+
+    def _tick(self) -> None:
+        """Progress was made."""
+        self._progress = now = self._clock.monotonic()
+        interval_s = self._manager.watchdog_interval_s
+        if interval_s is not None and now - self._fed >= interval_s / 2:
+            self._fed = now
+            self._manager.watchdog()
+
+    def _look_at_everything(self, cause: str) -> None:
+        self._everything = None
+        ended = self._passes.everything(cause)
+        if ended.problem:
+            self._everything = (cause, self._clock.monotonic() + PROBLEM_S)
+        self._conclude(ended)
+        if not ended.problem and not self._begun:
+            self._begun = True
+            self._manager.ready(self._summary())
+
+    def _conclude(self, ended: PassEnded) -> None:
+        if ended.frozen != self._frozen:
+            self._frozen = ended.frozen
+            self._want_everything("event")  # what is held or released concerns all
+        self._problem = ended.problem
+        if not ended.problem:
+            self._last_pass = self._clock.now()
+        self._hear(ended)
+
+    def _want_everything(self, cause: str) -> None:
+        self._everything = (cause, self._clock.monotonic())
+        self._agenda.wake()
+
+    # --- what makes it look ----------------------------------------------------------------------------------------
+
+    def _touch(self, touched: Touched) -> None:
+        self._touches.put(touched)
+        self._agenda.wake()
+
+    def _watch_trouble(self, text: str) -> None:
+        self._hear(Notice("warning", "watch", text))
+
+    def _follow_files(self) -> None:
+        """Put tasks on the agenda whose directory changed and is quiet again."""
+        now = self._clock.monotonic()
+        while not self._touches.empty():
+            self._quiet.touch(self._touches.get(), now)
+        names: set[str] = set()
+        for touched in self._quiet.ripe(now):
+            if touched.deep and not touched.folder:
+                self._want_everything("event")
+            elif touched.deep:
+                names |= self._below(touched.folder)
+            elif touched.folder:
+                names.add(touched.folder)
+            else:
+                names.add(".")
+        if names:
+            self._cause = "event"
+            self._agenda.add(names)
+
+    def _below(self, folder: str) -> frozenset[str]:
+        try:
+            return self._passes.below(folder) | {folder}
+        except ReconcilerError:
+            self._want_everything("event")  # which reports why the directory cannot be read
+            return frozenset()
+
+    def _follow_journal(self) -> None:
+        """Commands beside the daemon leave rows; what they changed is looked at again."""
+        try:
+            if self._store.last_sequence() != self._sequence:
+                for entry in self._store.rows_after(self._sequence):
+                    self._sequence = entry.sequence
+                    self._follow(entry)
+            troubles = dict(self._store.target_trouble())
+        except ReconcilerError as error:
+            self._problem = str(error)
+            return
+        if troubles != self._troubles:
+            for name in troubles.keys() ^ self._troubles.keys():
+                self._troubled.put(name)
+            self._troubles = troubles
+
+    def _follow(self, entry: JournalEntry) -> None:
+        if entry.kind not in _COMMANDS:
+            return
+        self._cause = "command"
+        if entry.kind in ("retry", "release"):
+            self._passes.try_again((entry.task,))
+            self._targets.ask_all()
+        if entry.task in ("", ALL_TASKS):
+            self._want_everything("command")
+        else:
+            self._agenda.add((entry.task,))
+
+    def _follow_targets(self) -> None:
+        """Tasks of a target that can be used again, or no longer, are in another state."""
+        if not self._troubled.empty():
+            while not self._troubled.empty():
+                self._troubled.get()
+            self._want_everything("event")
+
+    def _hear(self, event: Event) -> None:
+        """Of anything that happens, in any thread."""
+        if isinstance(event, CallStarted):
+            self._agenda.add((event.task,))
+        elif isinstance(event, CallEnded):
+            self._agenda.add((event.task,))
+            if event.outcome == "accepted":
+                self._restarts += 1
+                self._last_call = self._clock.now()
+        elif isinstance(event, TargetChanged):
+            self._targets.listen(event)
+            self._troubled.put(event.target)
+            self._agenda.wake()
+        self._outside(event)
+
+    def _job_done(self, job: Job, result: Result | Exception) -> None:
+        self._passes.done(job, result)
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def _schedule_all(self) -> None:
+        daemon = self._setup.settings.daemon
+        self._schedule.every("resync", daemon.resync_s, self._resync, spread=0.1)
+        self._schedule.every("retention", DAY_S, self._prune, spread=0.1)
+
+    def _resync(self) -> None:
+        self._want_everything("resync")
+
+    def _prune(self) -> None:
+        days = self._setup.settings.daemon.history_days
+        if days:
+            gone = self._store.prune(self._clock.now() - timedelta(days=days))
+            if gone:
+                text = f"{gone} journal rows older than {days:g} days were dropped (daemon.history_days)"
+                self._hear(Notice("info", "store", text))
+
+    def _housekeep(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._housekept < HOUSEKEEPING_S:
+            return
+        self._housekept = now
+        self._setup.watch.check()
+        jump_s = self._schedule.check()
+        if jump_s:
+            self._hear(
+                Notice("warning", "clock", f"the clock jumped by {jump_s:+.0f} s; everything is looked at again")
+            )
+            self._want_everything("resync")
+        summary = self._summary()
+        if self._begun and summary != self._said:
+            self._said = summary
+            self._manager.status(summary)
+
+    def _summary(self) -> str:
+        counts = self._states.counts()
+        parts = [f"{number} {state.value}" for state, number in counts.items() if number]
+        tasks = ", ".join(parts) or "no tasks"
+        return f"{self._frozen and 'FROZEN, '}{self._problem and 'IN TROUBLE, '}{tasks}"
+
+    # --- signals ---------------------------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        while not self._wishes.empty():
+            wish = self._wishes.get()
+            if wish is Wish.STOP:
+                self._stopping = True
+            elif wish is Wish.RESYNC:
+                self._hear(Notice("info", "signal", "a resync was asked for: everything is looked at"))
+                self._want_everything("command")
+            else:
+                self._reload()
+
+    def _reload(self) -> None:
+        """Go on with the configuration as it is now; a bad one changes nothing."""
+        self._manager.reloading()
+        try:
+            setup = self._make(self._ears)
+        except ReconcilerError as error:
+            text = f"the new configuration is refused, the old one stays in force: {error}"
+            self._hear(Notice("error", "config", text))
+        else:
+            self._renew(setup)
+            self._hear(Notice("info", "config", "the configuration was read anew"))
+        self._manager.ready(self._summary())
+
+    def _renew(self, setup: Setup) -> None:
+        old, self._setup = self._setup, setup
+        self._targets.renew(setup.tools, frozenset(setup.settings.targets))
+        self._passes.renew(setup.reconciler, setup.rules, setup.tools)
+        self._quiet = _quiet(setup.settings)
+        old.watch.stop()
+        setup.watch.start()
+        self._schedule_all()
+        self._want_everything("start")
+
+    def _drain(self) -> None:
+        """Begin nothing, let calls in flight end and be written down, for at most DRAIN_S."""
+        self._stopping = True
+        self._manager.stopping("calls under way are ended")
+        self._setup.watch.stop()
+        self._schedule.stop()
+        threads = self._targets.end()
+        until = self._clock.monotonic() + DRAIN_S
+        while any(thread.is_alive() for thread in threads) and self._clock.monotonic() < until:
+            self._manager.extend_timeout(DRAIN_S)
+            for thread in threads:
+                thread.join(1.0)
+        if any(thread.is_alive() for thread in threads):
+            text = "a call did not end in time: its outcome is unknown, the next start looks at the component"
+            self._hear(Notice("warning", "lifecycle", text))
+
+
+def _quiet(settings: Settings) -> Quiet[Touched]:
+    return Quiet(settings.daemon.quiet_s, settings.daemon.max_wait_s)

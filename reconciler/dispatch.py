@@ -1,0 +1,319 @@
+"""One target's jobs and workers: which job may go now, and what becomes of it.
+
+A job is anything between the wish to send and the verified component. What waits, for a retry or for a component to
+come back, holds no worker; what may be restarting keeps its lane and its place. One target's trouble never touches
+another's: each has a dispatcher of its own.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+
+from reconciler.attempt import Attempt
+from reconciler.errors import CapabilityMissingError, ReconcilerError, TargetError, TargetMisconfiguredError
+from reconciler.events import ItemEnded, TargetChanged
+from reconciler.jobs import Again, Job, Result, Status, Tools
+from reconciler.ports import Target
+from reconciler.waiting import Waiting
+
+MISCONFIGURED = "misconfigured"
+CAPABILITY_MISSING = "capability-missing"
+STOPPED = "stopped"
+FAILURES_WITHIN = timedelta(hours=1)
+"""`stop_after_failures` counts components that did not come back healthy within this time."""
+
+MOST_WORKERS = 16
+"""Threads of one target; one is busy only while a request is on its way."""
+
+UNKNOWN_BUDGET_S = 30.0
+"""How long a job whose outcome is unknown is tried again here, its component being kept from others meanwhile."""
+
+Done = Callable[[Job, Result | Exception], None]
+"""Told of every job that is over; with an exception when a step raised what it should not."""
+
+
+class Hidden:
+    """The secrets of all jobs at hand, to be hidden in whatever a server says; read anew at each use."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, frozenset[str]] = {}
+
+    def add(self, job: Job) -> None:
+        """A job's secrets may be quoted from now on."""
+        self._values[id(job)] = job.work.desired.secret_values
+
+    def remove(self, job: Job) -> None:
+        """It is over."""
+        self._values.pop(id(job), None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({value for values in list(self._values.values()) for value in values})
+
+
+class Dispatcher:
+    """The jobs of one target.
+
+    Args:
+        name: of the target.
+        tools: the world.
+        done: told of every job that is over, by any thread; it must not raise.
+        budget_s: how long a job is tried again here when it had no effect; 0: that is left to whoever submits it.
+    """
+
+    def __init__(self, name: str, tools: Tools, done: Done, budget_s: float) -> None:
+        self._name = name
+        self._tools = tools
+        self._done = done
+        self._budget_s = budget_s
+        self._waiting = Waiting(tools.max_concurrent.get(name, 1))
+        self._in_hand: dict[int, Job] = {}  # {id: a job that a worker has}
+        self._hidden = Hidden()
+        self._changed = threading.Condition()
+        self._refusal = ""  # why no further job is begun
+        self._ending = False
+        self._unfinished = 0  # jobs that nobody was told the end of
+        self._generation = 0  # of the target's configuration
+        self._idle = 0
+        self._workers: list[threading.Thread] = []
+
+    # --- from outside ----------------------------------------------------------------------------------------------
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        with self._changed:
+            self._unfinished += 1
+            self._hidden.add(job)
+            refusal = self._refusal
+            if not refusal:
+                self._begin(job)
+        if refusal:
+            self._finish(job, job.unsent(Status.PENDING, f"not sent: {refusal}"))
+
+    def _begin(self, job: Job) -> None:
+        self._waiting.push(0.0, job)
+        if not self._idle and len(self._workers) < min(self._waiting.places + 1, MOST_WORKERS):
+            worker = threading.Thread(target=self._work, name=f"{self._name}-{len(self._workers)}", daemon=True)
+            self._workers.append(worker)
+            worker.start()
+        self._changed.notify()
+
+    def withdraw(self, task: str) -> bool:
+        """Take back what is not begun for a task; False when something of it is under way and has to end first.
+
+        A retry that waits is taken back too: newer content need not wait for it.
+        """
+        with self._changed:
+            for job in self._take_out(lambda job: job.item.task == task and job.watch is None):
+                self._hidden.remove(job)
+                self._unfinished -= 1
+            jobs = (*self._waiting.jobs(), *self._in_hand.values())
+            return not any(job.item.task == task for job in jobs)
+
+    def refuse(self, why: str) -> None:
+        """Begin nothing further: what is not begun ends now, what is under way goes on."""
+        with self._changed:
+            self._refusal = self._refusal or why
+            ended = self._take_out(lambda job: job.watch is None)
+            self._changed.notify_all()
+        for job in ended:
+            self._finish(job, job.unsent(Status.PENDING, f"not sent: {why}"))
+
+    def accept(self) -> None:
+        """Begin jobs again."""
+        with self._changed:
+            self._refusal = ""
+
+    def renew(self, tools: Tools) -> None:
+        """The target is configured anew: each worker opens it again before its next job."""
+        with self._changed:
+            self._tools = tools
+            self._waiting.places = tools.max_concurrent.get(self._name, 1)
+            self._generation += 1
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Until every job is over."""
+        with self._changed:
+            while self._unfinished:
+                self._tools.clock.wait(self._changed, None)
+
+    def end(self, *, settle: bool) -> None:
+        """Let calls in flight end, and the workers with them.
+
+        Args:
+            settle: whether components that are still looked at count as not confirmed; else their records stay as they
+                are, for the next start to go on.
+        """
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join()
+        left = self._take_out(lambda _job: True)
+        watched = [job for job in left if job.watch is not None]
+        if watched and settle:
+            with closing(self._tools.open_target(self._name, self._hidden)) as target:
+                for job in watched:
+                    self._finish(job, Attempt(job, target, self._tools).stop("before the run was stopped"))
+        for job in left:
+            if job.watch is None:
+                self._finish(job, job.unsent(Status.PENDING, f"not sent: {self._refusal or 'the run was stopped'}"))
+
+    def counts(self) -> tuple[int, int]:
+        """Jobs that wait to be begun, and components under way."""
+        with self._changed:
+            return sum(not job.under_way for job in self._waiting.jobs()), len(self._waiting.busy)
+
+    # --- workers ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        target: Target | None = None
+        generation = 0
+        while (job := self._next()) is not None:
+            if target is not None and generation != self._generation:
+                target.close()
+                target = None
+            generation = self._generation
+            try:
+                target = target or self._open()
+                answer = Attempt(job, target, self._tools).run()
+            except (TargetMisconfiguredError, CapabilityMissingError) as error:
+                self._trouble(_kind(error), error)
+                self._over(job, job.unsent(Status.PENDING, str(error), error))
+            except Exception as error:  # noqa: BLE001 - the border: whoever submitted the job reports it
+                self._over(job, error)
+            else:
+                self._came_back(job, answer)
+        if target is not None:
+            target.close()
+
+    def _open(self) -> Target:
+        """Open the target; one that was misconfigured is asked something harmless before it is used again.
+
+        Raises:
+            TargetMisconfiguredError: it cannot be used.
+        """
+        kind, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
+        target = self._tools.open_target(self._name, self._hidden)
+        if kind == MISCONFIGURED:
+            try:
+                target.probe()
+                self._tools.store.set_target_trouble(self._name, "", "")
+            except TargetMisconfiguredError:
+                target.close()
+                raise
+            except TargetError:
+                pass  # out of reach proves neither: then the call will tell
+        return target
+
+    def _next(self) -> Job | None:
+        """The next job that may go; None when this worker is no longer needed."""
+        with self._changed:
+            while not self._ending:
+                now = self._tools.clock.monotonic()
+                job = self._waiting.pop(now)
+                if job is not None:
+                    self._in_hand[id(job)] = job
+                    return job
+                self._idle += 1
+                try:
+                    self._tools.clock.wait(self._changed, self._waiting.due(now))
+                finally:
+                    self._idle -= 1
+            return None
+
+    def _came_back(self, job: Job, answer: Result | Again) -> None:
+        result = self._requeued(job, answer) if isinstance(answer, Again) else answer
+        if result is not None:
+            self._over(job, result)
+
+    def _requeued(self, job: Job, again: Again) -> Result | None:
+        """Queue a job for later; the result instead when the budget does not reach so far, or nothing is begun."""
+        now = self._tools.clock.monotonic()
+        with self._changed:
+            if not again.watching:
+                if job.retry_until is None:
+                    job.retry_until = now + max(self._budget_s, UNKNOWN_BUDGET_S if job.unknown else 0.0)
+                if now + again.wait_s > job.retry_until or self._refusal:
+                    return again.result
+            if not job.under_way:
+                self._waiting.free(job)
+            self._in_hand.pop(id(job))
+            self._waiting.push(now + again.wait_s, job)
+            self._changed.notify_all()
+        if not again.watching:
+            news = f": {again.result.message}" if again.result.message != job.told else ""
+            job.told = again.result.message
+            self._tools.report(job.item.task, f"again in {again.wait_s:.1f} s{news}")
+        return None
+
+    def _over(self, job: Job, result: Result | Exception) -> None:
+        with self._changed:
+            if not job.only_looks:
+                self._waiting.free(job)
+            self._in_hand.pop(id(job), None)
+            self._changed.notify_all()
+        self._finish(job, result)
+
+    def _finish(self, job: Job, result: Result | Exception) -> None:
+        """Tell everybody; the job is in nobody's hand any more, so that its task can be planned again."""
+        self._hidden.remove(job)
+        if isinstance(result, Result):
+            self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
+            self._tools.tell(_ended(self._name, result))
+            if result.status in (Status.FAILED, Status.UNCONFIRMED):
+                self._count_failures()
+        self._done(job, result)
+        with self._changed:
+            self._unfinished -= 1
+            self._changed.notify_all()
+
+    def _take_out(self, wanted: Callable[[Job], bool]) -> list[Job]:
+        taken = self._waiting.take_out(wanted)
+        for job in taken:
+            if job.under_way:
+                self._waiting.free(job)
+        return taken
+
+    # --- trouble of the target as a whole --------------------------------------------------------------------------
+
+    def _count_failures(self) -> None:
+        """Stop when too many components did not come back healthy: what they have in common goes on otherwise."""
+        most = self._tools.stop_after.get(self._name, 0)
+        since = self._tools.clock.now() - FAILURES_WITHIN
+        try:
+            unhealthy = self._tools.store.unhealthy(self._name, since) if most and not self._refusal else {}
+            if most and len(unhealthy) >= most:
+                tasks = ", ".join(sorted(unhealthy)[:5])
+                why = (
+                    f"{len(unhealthy)} components did not come back healthy within an hour ({tasks}):"
+                    f" nothing more is sent to target {self._name} until reconciler resume --target {self._name}"
+                )
+                self._trouble(STOPPED, ReconcilerError(why))
+        except ReconcilerError as error:
+            self.refuse(str(error))  # the store does not answer
+
+    def _trouble(self, kind: str, error: ReconcilerError) -> None:
+        """Remember what concerns the whole target, and begin nothing further there."""
+        self._tools.store.set_target_trouble(self._name, kind, str(error))
+        self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
+        self._tools.tell(TargetChanged(self._name, kind, str(error)))
+        self.refuse(str(error))
+
+
+def _ended(target: str, result: Result) -> ItemEnded:
+    return ItemEnded(
+        task=result.task,
+        target=target,
+        action=result.action.value,
+        status=result.status.value,
+        message=result.message,
+        ticket=result.ticket,
+        request_id=result.request_id,
+        retry_in_s=result.retry_in_s,
+    )
+
+
+def _kind(error: ReconcilerError) -> str:
+    return CAPABILITY_MISSING if isinstance(error, CapabilityMissingError) else MISCONFIGURED

@@ -1,0 +1,215 @@
+"""What is remembered of every task between two looks: stamps and digests, no documents.
+
+A task whose stamp is the same is not read; one whose bytes are the same is not parsed; one whose digests are those of
+its record is not compared. So a look costs what changed, not what there is.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.desired import Desired
+from reconciler.core.validation.validator import Validator, address_clashes
+from reconciler.errors import SecretError
+from reconciler.model import SECTIONS, Address, RawTask, Sections, Severity, Task, Violation
+from reconciler.ports import Entry, SecretResolver
+
+_EMPTY: Sections = {section: {} for section in SECTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """What a valid task asks for, without its documents."""
+
+    desired: Desired  # hollow: no sections, no content, no secrets; digest and fingerprints are right
+    unchanged: int  # leaves of its content
+    references: tuple[tuple[str, str], ...]  # (scheme, name) of the secrets that went into it
+    secrets: bytes  # keyed digest of their values
+
+    def has_same_secrets(self, lookup: SecretResolver, key: bytes) -> bool:
+        """Whether its secrets have the values they had: they may be rotated without a change of the files."""
+        try:
+            values = {reference: lookup(*reference) for reference in self.references}
+        except SecretError:
+            return False
+        return hmac.compare_digest(self.secrets, _secrets_digest(values, key))
+
+
+def gist_of(desired: Desired, unchanged: int, used: Mapping[tuple[str, str], str], key: bytes) -> Gist:
+    """What is worth remembering of a prepared task.
+
+    Args:
+        desired: with everything in it.
+        unchanged: leaves of its content.
+        used: `{(scheme, name): value}` of its secrets.
+        key: the fingerprint key.
+    """
+    hollow = replace(
+        desired,
+        task=replace(desired.task, sections=_EMPTY),
+        resolved=_EMPTY,
+        content=_EMPTY,
+        secret_values=frozenset(),
+        snapshot=replace(desired.snapshot, content=_EMPTY),
+    )
+    return Gist(hollow, unchanged, tuple(sorted(used)), _secrets_digest(used, key))
+
+
+def _secrets_digest(values: Mapping[tuple[str, str], str], key: bytes) -> bytes:
+    digest = hmac.new(key, b"secrets of a task", hashlib.sha256)
+    for reference, value in sorted(values.items()):
+        for text in (*reference, value):
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+@dataclass(slots=True)
+class Known:
+    """One task as it was seen last."""
+
+    name: str
+    stamp: bytes | None  # Entry.stamp; None: it must be read again
+    imprint: bytes  # digest of its files' bytes
+    address: Address | None  # None: its files are wrong
+    address_id: str  # Address.id; "" when there is none
+    errors: tuple[Violation, ...]
+    labels: tuple[tuple[str, str], ...] = ()
+    gist: Gist | None = field(default=None, repr=False)
+
+
+class Inventory:
+    """All tasks of a directory, as they were seen last.
+
+    Args:
+        validator: judges those that are new.
+    """
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+        self._known: dict[str, Known] = {}
+        self._at: dict[str, dict[str, Address]] = {}  # {Address.id: {name of a task that declares it: Address}}
+        self._disturbed: set[str] = set()
+
+    def see(self, entry: Entry, *, anew: bool = False) -> tuple[Known, Task | None]:
+        """Look at one task.
+
+        Args:
+            entry: where it lies.
+            anew: read it whatever its stamp says.
+
+        Returns:
+            What is known of it; and the task itself when it had to be read and is valid.
+        """
+        known = self._known.get(entry.name)
+        if known is not None and not anew and entry.stamp is not None and known.stamp == entry.stamp:
+            return known, None
+        raw = entry.read()
+        imprint = imprint_of(raw)
+        if known is not None and not anew and known.imprint == imprint:
+            known.stamp = entry.stamp
+            return known, None
+        return self._examine(raw, entry.stamp, imprint)
+
+    def _examine(self, raw: RawTask, stamp: bytes | None, imprint: bytes) -> tuple[Known, Task | None]:
+        examined = self._validator.examine(raw, warnings=False)
+        task = examined.task
+        address = task.address if task else None
+        known = Known(
+            name=raw.name,
+            stamp=stamp,
+            imprint=imprint,
+            address=address,
+            address_id=address.id if address else "",
+            errors=tuple(v for v in examined.violations if v.severity is Severity.ERROR) if task is None else (),
+            labels=task.labels if task else (),
+        )
+        self._replace(raw.name, known)
+        return known, task
+
+    def drop(self, name: str) -> None:
+        """A task that is there no more."""
+        self._replace(name, None)
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Drop every task but these."""
+        for name in self._known.keys() - names:
+            self.drop(name)
+
+    def _replace(self, name: str, known: Known | None) -> None:
+        before = self._known.pop(name, None)
+        old, new = (before.address_id if before else ""), (known.address_id if known else "")
+        if old != new:
+            self._leave(name, old)
+            if known is not None and known.address is not None:
+                self._disturbed |= self._at.setdefault(new, {}).keys()
+                self._at[new][name] = known.address
+        if known is not None:
+            self._known[name] = known
+
+    def _leave(self, name: str, address: str) -> None:
+        if address:
+            others = self._at[address]
+            del others[name]
+            self._disturbed |= others.keys()
+            if not others:
+                del self._at[address]
+
+    def disturbed(self) -> set[str]:
+        """Tasks whose address another one came to or left, since this was asked last."""
+        found, self._disturbed = self._disturbed, set()
+        return found
+
+    # --- questions -------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """Tasks, valid or not."""
+        return len(self._known)
+
+    def addresses(self) -> set[str]:
+        """Address.id of every valid task, clashing ones included."""
+        return set(self._at)
+
+    def valid(self) -> dict[str, Address]:
+        """`{task: Address}` of every valid task, clashing ones not included."""
+        alone = (names for names in self._at.values() if len(names) == 1)
+        return {name: address for names in alone for name, address in names.items()}
+
+    def is_valid(self, name: str) -> bool:
+        """Whether there is a valid task of that name, whose address no other one declares."""
+        known = self._known.get(name)
+        return known is not None and len(self._at.get(known.address_id, ())) == 1
+
+    def is_unreadable(self, name: str) -> bool:
+        """Whether a task, or a folder above it, is there and wrong: it still holds its own address."""
+        parts = name.split("/")
+        above = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+        return any(found in self._known and not self.is_valid(found) for found in above)
+
+    def clashes(self) -> dict[str, Violation]:
+        """`{task: violation}` for every two tasks that have one address."""
+        crowded = (names for names in self._at.values() if len(names) > 1)
+        return address_clashes(pair for names in crowded for pair in sorted(names.items()))
+
+    def names_below(self, folder: str) -> frozenset[str]:
+        """Tasks at or below a folder; all for ""."""
+        return frozenset(name for name in self._known if not folder or name == folder or name.startswith(f"{folder}/"))
+
+    def revision(self) -> str:
+        """Name of everything that the files say: "sha256:" and 12 digits."""
+        digest = hashlib.sha256()
+        for name in sorted(self._known):
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + self._known[name].imprint)
+        return f"sha256:{digest.hexdigest()[:12]}"
+
+
+def imprint_of(raw: RawTask) -> bytes:
+    """Digest of one task's files, and of what kept them from being read."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(raw.files):
+        digest.update(f"{name}\0{len(raw.files[name])}\0".encode())
+        digest.update(raw.files[name])
+    for violation in raw.violations:
+        digest.update(f"{violation.rule}\0{violation.file}\0{violation.found}\0".encode("utf-8", "surrogateescape"))
+    return digest.digest()

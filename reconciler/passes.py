@@ -1,0 +1,316 @@
+"""One look of the daemon at some tasks, or at all: plan, offer what is to be sent, say how each task is now.
+
+Nothing waits here. A task that may not go now is put on the agenda for when it may; one whose job is under way is
+looked at again when that is over.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from reconciler.agenda import Agenda
+from reconciler.apply import adopt, jobs_of, keep_records
+from reconciler.core.backoff import delay_s
+from reconciler.core.policy import Policy
+from reconciler.core.status import State, TaskStatus, status_of
+from reconciler.errors import ReconcilerError
+from reconciler.events import Notice, PassEnded
+from reconciler.jobs import Job, Result, Status, Tools
+from reconciler.model import Action, Condition, Item, Record
+from reconciler.ports import StateStore
+from reconciler.reconcile import Reconciler, Survey
+from reconciler.states import Finding, States
+from reconciler.targets import Offer, Targets
+
+MOST_WORK = 64
+"""Tasks with something to send whose documents one pass keeps; the others are looked at again."""
+
+LOOK_AGAIN_S = 30.0
+LOOK_AGAIN_CAP_S = 600.0
+"""A component that did not come back healthy is looked at again, ever less often."""
+
+PROBLEM_S = 5.0
+DEFECT_S = 60.0
+_LONGEST_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """The last try at a task that had no effect, and when the next one is due."""
+
+    imprint: bytes  # of the files it was made with: newer content does not wait
+    result: Result
+    due: float  # monotonic
+    number: int  # consecutive
+
+
+class Passes:
+    """Looks at tasks.
+
+    Args:
+        reconciler: plans.
+        rules: what is allowed.
+        targets: carry out.
+        states: remember what is said.
+        agenda: takes tasks that are to be looked at later.
+        tools: the world.
+        describe: an exception in words that hold no secret.
+    """
+
+    def __init__(  # noqa: PLR0913 - its parts; wiring puts them together
+        self,
+        reconciler: Reconciler,
+        rules: Policy,
+        targets: Targets,
+        states: States,
+        agenda: Agenda,
+        tools: Tools,
+        describe: Callable[[BaseException], str],
+    ) -> None:
+        self._reconciler = reconciler
+        self._rules = rules
+        self._targets = targets
+        self._states = states
+        self._agenda = agenda
+        self._tools = tools
+        self._store: StateStore = tools.store
+        self._clock = tools.clock
+        self._describe = describe
+        self._tries: dict[str, _Try] = {}
+        self._offered: dict[str, bytes] = {}  # {task: imprint of the files its job was made with}
+        self._invalid: dict[str, int] = {}  # {task: how many of its files are wrong}
+        self._guard = threading.Lock()
+        self.frozen = ""  # why nothing is sent at all
+        self.revision = ""
+
+    @property
+    def invalid_files(self) -> int:
+        """How many files are wrong."""
+        return sum(list(self._invalid.values()))
+
+    def renew(self, reconciler: Reconciler, rules: Policy, tools: Tools) -> None:
+        """Look with another configuration from now on."""
+        self._reconciler, self._rules, self._tools = reconciler, rules, tools
+        with self._guard:
+            self._tries.clear()
+
+    # --- looks -----------------------------------------------------------------------------------------------------
+
+    def everything(self, cause: str) -> PassEnded:
+        """Look at every task."""
+        began = self._clock.monotonic()
+        try:
+            survey = self._reconciler.survey(self._rules, most=MOST_WORK)
+            self._take_in(survey, self._states.names())
+        except ReconcilerError as error:
+            return self._ended(cause, 0, began, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - the border: one task's defect must not hide the others
+            self._tell_defect("", error)
+            return self._one_by_one(self._reconciler.names_below(""), cause, began)
+        return self._ended(cause, len(survey.known), began)
+
+    def some(self, names: Collection[str], cause: str) -> PassEnded:
+        """Look at these tasks; they are put on the agenda again when that cannot be done now."""
+        began = self._clock.monotonic()
+        try:
+            self._take_in(self._reconciler.look(self._rules, names, most=MOST_WORK), names)
+        except ReconcilerError as error:
+            self._agenda.add(names, PROBLEM_S)
+            return self._ended(cause, len(names), began, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - likewise
+            if len(names) > 1:
+                return self._one_by_one(names, cause, began)
+            self._tell_defect(next(iter(names), ""), error)
+            self._agenda.add(names, DEFECT_S)
+        return self._ended(cause, len(names), began)
+
+    def _one_by_one(self, names: Iterable[str], cause: str, began: float) -> PassEnded:
+        ends = [self.some((name,), cause) for name in sorted(names)]
+        problem = next((end.problem for end in ends if end.problem), "")
+        return self._ended(cause, len(ends), began, problem=problem)
+
+    def _ended(self, cause: str, tasks: int, began: float, problem: str = "") -> PassEnded:
+        return PassEnded(cause, tasks, self._clock.monotonic() - began, self.frozen, problem)
+
+    def _tell_defect(self, task: str, error: BaseException) -> None:
+        text = f"a defect of reconciler kept a task from being looked at, please report it: {self._describe(error)}"
+        self._tools.tell(Notice("error", "defect", text, {"task": task}))
+
+    def below(self, folder: str) -> frozenset[str]:
+        """Tasks at or below a folder, then and now.
+
+        Raises:
+            DesiredStateError: the directory cannot be read.
+        """
+        return self._reconciler.names_below(folder)
+
+    # --- what a look found -----------------------------------------------------------------------------------------
+
+    def _take_in(self, survey: Survey, names: Collection[str]) -> None:
+        self.frozen = "; ".join(survey.plan.remarks) if survey.plan.frozen else ""
+        self.revision = survey.plan.revision
+        if not survey.plan.frozen:
+            keep_records(survey, self._tools)
+        jobs = {} if survey.plan.frozen else {job.item.id: job for job in jobs_of(survey)}
+        records = self._store.records()
+        items = _by_task(survey.plan.items)
+        findings = [
+            self._settle(item, more, jobs.get(item.id), survey, records.get(item.address))
+            for item, more in items.values()
+        ]
+        self._agenda.add(survey.left)
+        gone = [name for name in names if name not in items]
+        for name in gone:
+            self._drop(name)
+        self._states.put(findings, gone)
+
+    def _drop(self, name: str) -> None:
+        self._targets.withdraw(name)
+        self._invalid.pop(name, None)
+        with self._guard:
+            self._tries.pop(name, None)
+
+    def _settle(
+        self, item: Item, more: tuple[str, ...], job: Job | None, survey: Survey, record: Record | None
+    ) -> Finding:
+        """Do about one task what is to be done, and say how it is."""
+        known = survey.known.get(item.task)
+        imprint = known.imprint if known else b""
+        self._invalid.pop(item.task, None)
+        if item.action is Action.INVALID:
+            self._invalid[item.task] = len({violation.file for violation in item.violations})
+        offer: Offer | None = None
+        if item.action is Action.ADOPT and not survey.plan.frozen and item.id in survey.work:
+            adopt(item, survey, self._tools)
+            self._agenda.add((item.task,))
+        elif job is not None:
+            offer = self._offer(job, imprint)
+        elif item.task not in survey.left:
+            self._targets.withdraw(item.task)
+        if item.until is not None:
+            wait_s = (item.until - self._clock.now()).total_seconds()
+            self._agenda.add((item.task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S))
+        status = self._status(item, record, offer)
+        if more:
+            status = replace(status, reason="; ".join((status.reason, *more)))
+        labels = dict(known.labels) if known else {}
+        return Finding(status, labels, imprint.hex() or item.address)
+
+    def _offer(self, job: Job, imprint: bytes) -> Offer | None:
+        """Have a job carried out, unless it is too early for another try at the same content."""
+        task = job.item.task
+        with self._guard:
+            tried = self._tries.get(task)
+            if tried is not None and tried.imprint != imprint:
+                tried = self._tries.pop(task, None) and None  # newer content waits for nothing
+        wait_s = tried.due - self._clock.monotonic() if tried else 0.0
+        if wait_s > 0:
+            self._agenda.add((task,), wait_s)
+            return None
+        with self._guard:
+            self._offered[task] = imprint
+        return self._targets.offer(job)
+
+    # --- words -----------------------------------------------------------------------------------------------------
+
+    def _status(self, item: Item, record: Record | None, offer: Offer | None) -> TaskStatus:
+        job = self._targets.job(item.task)
+        trouble = self._targets.trouble(item.target)
+        status = status_of(item, record, calling=False, trouble=trouble)
+        if job is not None and record is not None and record.condition in _UNDER_WAY:
+            return _under_way(status, item, record)
+        with self._guard:
+            tried = self._tries.get(item.task)
+        if status.state is not State.OUT_OF_SYNC:
+            return self._looked_again(status, tried)
+        if tried is not None and tried.due > self._clock.monotonic():
+            return self._tried(status, item, tried)
+        if offer is Offer.CLOSED:
+            return replace(status, reason=f"{item.reason}; waits until target {item.target} can be used: {trouble}")
+        most = self._tools.max_concurrent.get(item.target, 1)
+        turn = f"waits for its turn: at most {most} of target {item.target} at once (max_concurrent)"
+        return replace(status, reason=f"{item.reason}; {turn}", next_step="wait: it is sent by itself")
+
+    def _tried(self, status: TaskStatus, item: Item, tried: _Try) -> TaskStatus:
+        until = self._clock.now() + timedelta(seconds=tried.due - self._clock.monotonic())
+        until = until.replace(microsecond=0)
+        if tried.result.status is Status.BLOCKED:
+            step = "wait: it is looked at again by itself"
+            return replace(status, state=State.BLOCKED, reason=tried.result.message, until=until, next_step=step)
+        reason = f"{item.reason}; the last attempt had no effect: {tried.result.message}"
+        return replace(status, reason=reason, until=until, next_step="wait: it is tried again by itself")
+
+    def _looked_again(self, status: TaskStatus, tried: _Try | None) -> TaskStatus:
+        if status.state is not State.UNCONFIRMED or tried is None:
+            return status
+        return replace(status, next_step="look at the component in the console; it is looked at again by itself")
+
+    # --- what became of a job --------------------------------------------------------------------------------------
+
+    def done(self, job: Job, result: Result | Exception) -> None:
+        """A job is over; called by any thread."""
+        task = job.item.task
+        if isinstance(result, Exception):
+            self._tell_defect(task, result)
+            result = job.unsent(Status.PENDING, "a defect of reconciler; see the log")
+            result = replace(result, retry_in_s=DEFECT_S)
+        with self._guard:
+            imprint = self._offered.pop(task, b"")
+            number = self._tries[task].number + 1 if task in self._tries else 1
+            wait_s = self._wait_s(result, number)
+            if wait_s is None:
+                self._tries.pop(task, None)
+            else:
+                self._tries[task] = _Try(imprint, result, self._clock.monotonic() + wait_s, number)
+        self._agenda.add((task,))
+
+    def _wait_s(self, result: Result, number: int) -> float | None:
+        """How long until the next try at the same content; None when nothing is to be tried."""
+        fraction = self._tools.random()
+        if result.status is Status.UNCONFIRMED:
+            return min(LOOK_AGAIN_S * 2.0 ** min(number - 1, 10), LOOK_AGAIN_CAP_S)
+        if result.status is Status.BLOCKED:
+            return 1.0 + delay_s(number, fraction)
+        if result.status in (Status.PENDING, Status.UNKNOWN) and result.retry_in_s is not None:
+            return max(result.retry_in_s, delay_s(number, fraction))
+        return None
+
+    def try_again(self, names: Iterable[str]) -> None:
+        """Somebody asked for it: no task of these waits for its next try."""
+        with self._guard:
+            for name in names:
+                self._tries.pop(name, None)
+
+
+_UNDER_WAY = {Condition.APPLYING: State.APPLYING, Condition.VERIFYING: State.VERIFYING}
+
+
+def _under_way(status: TaskStatus, item: Item, record: Record) -> TaskStatus:
+    state = _UNDER_WAY[record.condition]
+    reason = (
+        "a call is under way" if state is State.APPLYING else "accepted; waiting until the component is seen healthy"
+    )
+    if item.action.sends and state is State.VERIFYING:
+        reason += f"; newer content waits for that: {item.reason}"
+    return replace(
+        status,
+        state=state,
+        since=record.since,
+        reason=reason,
+        next_step="wait",
+        ticket=record.ticket,
+        request_id=record.request_id,
+    )
+
+
+def _by_task(items: Iterable[Item]) -> dict[str, tuple[Item, tuple[str, ...]]]:
+    """`{task: (its item, what its other items say)}`: a reset that waits holds nothing else up."""
+    found: dict[str, tuple[Item, tuple[str, ...]]] = {}
+    for item in sorted(items, key=lambda item: (item.intended is Action.RESET, item.action is Action.ORPHANED)):
+        if item.task in found:
+            main, more = found[item.task]
+            found[item.task] = main, (*more, item.reason)
+        else:
+            found[item.task] = item, ()
+    return found

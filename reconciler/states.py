@@ -1,0 +1,103 @@
+"""What the daemon says of each task: remembered across restarts, so that "since" is true and nobody is told twice."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.core.status import State, TaskStatus
+from reconciler.events import Listener, StateChanged, TaskGone
+from reconciler.model import TaskState
+from reconciler.ports import Clock, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one task is now."""
+
+    status: TaskStatus
+    labels: Mapping[str, str]
+    content: str  # digest of what the files ask for, or of what is wrong with them
+
+
+class States:
+    """The states of all tasks.
+
+    Args:
+        store: where they are remembered.
+        clock: the time.
+        tell: is told what changed.
+    """
+
+    def __init__(self, store: StateStore, clock: Clock, tell: Listener) -> None:
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+        self._said = dict(store.states())
+        self._heard: set[str] = set()  # tasks that were looked at since the start
+        self._guard = threading.Lock()
+
+    def put(self, findings: Iterable[Finding], gone: Iterable[str] = ()) -> None:
+        """Take note of how tasks are now, and of those that are no more.
+
+        Raises:
+            StateStoreError: nothing was remembered; it is tried again with the next look.
+        """
+        events: list[StateChanged | TaskGone] = []
+        changed: dict[str, TaskState] = {}
+        with self._guard:
+            for finding in findings:
+                task, before = finding.status.task, self._said.get(finding.status.task)
+                now = self._state(finding, before)
+                if now != before:
+                    changed[task] = now
+                if before is None or task not in self._heard or _is_news(before, now):
+                    was = State(before.state) if before else None
+                    status = replace(finding.status, since=now.since)
+                    events.append(StateChanged(status, was, finding.labels, finding.content))
+            lost = [name for name in gone if name in self._said]
+            events += [TaskGone(name, State(self._said[name].state)) for name in lost]
+            if changed or lost:
+                self._store.put_states(changed.values(), lost)
+            self._said.update(changed)
+            for name in lost:
+                del self._said[name]
+            self._heard.update(event.status.task for event in events if isinstance(event, StateChanged))
+            self._heard.difference_update(lost)
+        for event in events:
+            self._tell(event)
+
+    def _state(self, finding: Finding, before: TaskState | None) -> TaskState:
+        status = finding.status
+        since = status.since
+        if since is None:
+            same = before is not None and before.state == status.state.value
+            since = before.since if before is not None and same else self._clock.now()
+        return TaskState(
+            task=status.task,
+            state=status.state.value,
+            since=since,
+            reason=status.reason,
+            next_step=status.next_step,
+            until=status.until,
+            revision=status.revision,
+            ticket=status.ticket,
+            request_id=status.request_id,
+            content=finding.content,
+        )
+
+    def names(self) -> frozenset[str]:
+        """Tasks that something was said of."""
+        with self._guard:
+            return frozenset(self._said)
+
+    def counts(self) -> Mapping[State, int]:
+        """Tasks by state."""
+        with self._guard:
+            counted = Counter(said.state for said in self._said.values())
+        return {state: counted[state.value] for state in State}
+
+
+def _is_news(before: TaskState, now: TaskState) -> bool:
+    """Whether somebody who was told of one would want to hear of the other."""
+    return (before.state, before.reason, before.content) != (now.state, now.reason, now.content)
