@@ -128,6 +128,7 @@ class Daemon:
         self._fed = self._housekept = clock.monotonic() - HOUSEKEEPING_S
         self._begun = False  # every task was looked at once
         self._stopping = False
+        self._cause = "event"  # why the next tasks are looked at
         self._problem = ""
         self._frozen = ""
         self._restarts = 0
@@ -213,7 +214,7 @@ class Daemon:
         interval_s = self._manager.watchdog_interval_s
         if interval_s is not None and now - self._fed >= interval_s / 2:
             self._fed = now
-            self._manager.watchdog()
+            self._told(self._manager.watchdog())
 
     def _look_at_everything(self, cause: str) -> None:
         self._everything = None
@@ -223,7 +224,7 @@ class Daemon:
         self._conclude(ended)
         if not ended.problem and not self._begun:
             self._begun = True
-            self._manager.ready(self._summary())
+            self._told(self._manager.ready(self._summary()))
 
     def _conclude(self, ended: PassEnded) -> None:
         if ended.frozen != self._frozen:
@@ -359,7 +360,12 @@ class Daemon:
         summary = self._summary()
         if self._begun and summary != self._said:
             self._said = summary
-            self._manager.status(summary)
+            self._told(self._manager.status(summary))
+
+    def _told(self, problem: str) -> None:
+        """Say when systemd could not be told."""
+        if problem:
+            self._hear(Notice("warning", "systemd", problem))
 
     def _summary(self) -> str:
         counts = self._states.counts()
@@ -382,7 +388,7 @@ class Daemon:
 
     def _reload(self) -> None:
         """Go on with the configuration as it is now; a bad one changes nothing."""
-        self._manager.reloading()
+        self._told(self._manager.reloading())
         try:
             setup = self._make(self._ears)
         except ReconcilerError as error:
@@ -391,7 +397,7 @@ class Daemon:
         else:
             self._renew(setup)
             self._hear(Notice("info", "config", "the configuration was read anew"))
-        self._manager.ready(self._summary())
+        self._told(self._manager.ready(self._summary()))
 
     def _renew(self, setup: Setup) -> None:
         old, self._setup = self._setup, setup
@@ -406,13 +412,13 @@ class Daemon:
     def _drain(self) -> None:
         """Begin nothing, let calls in flight end and be written down, for at most DRAIN_S."""
         self._stopping = True
-        self._manager.stopping("calls under way are ended")
+        self._told(self._manager.stopping("calls under way are ended"))
         self._setup.watch.stop()
         self._schedule.stop()
         threads = self._targets.end()
         until = self._clock.monotonic() + DRAIN_S
         while any(thread.is_alive() for thread in threads) and self._clock.monotonic() < until:
-            self._manager.extend_timeout(DRAIN_S)
+            self._told(self._manager.extend_timeout(DRAIN_S))
             for thread in threads:
                 thread.join(1.0)
         if any(thread.is_alive() for thread in threads):

@@ -18,7 +18,6 @@ from reconciler.errors import ReconcilerError
 from reconciler.events import Notice, PassEnded
 from reconciler.jobs import Job, Result, Status, Tools
 from reconciler.model import Action, Condition, Item, Record
-from reconciler.ports import StateStore
 from reconciler.reconcile import Reconciler, Survey
 from reconciler.states import Finding, States
 from reconciler.targets import Offer, Targets
@@ -58,7 +57,7 @@ class Passes:
         describe: an exception in words that hold no secret.
     """
 
-    def __init__(  # noqa: PLR0913 - its parts; wiring puts them together
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts; the daemon puts them together
         self,
         reconciler: Reconciler,
         rules: Policy,
@@ -74,7 +73,6 @@ class Passes:
         self._states = states
         self._agenda = agenda
         self._tools = tools
-        self._store: StateStore = tools.store
         self._clock = tools.clock
         self._describe = describe
         self._tries: dict[str, _Try] = {}
@@ -153,12 +151,8 @@ class Passes:
         if not survey.plan.frozen:
             keep_records(survey, self._tools)
         jobs = {} if survey.plan.frozen else {job.item.id: job for job in jobs_of(survey)}
-        records = self._store.records()
         items = _by_task(survey.plan.items)
-        findings = [
-            self._settle(item, more, jobs.get(item.id), survey, records.get(item.address))
-            for item, more in items.values()
-        ]
+        findings = [self._settle(item, more, jobs.get(item.id), survey) for item, more in items.values()]
         self._agenda.add(survey.left)
         gone = [name for name in names if name not in items]
         for name in gone:
@@ -171,9 +165,7 @@ class Passes:
         with self._guard:
             self._tries.pop(name, None)
 
-    def _settle(
-        self, item: Item, more: tuple[str, ...], job: Job | None, survey: Survey, record: Record | None
-    ) -> Finding:
+    def _settle(self, item: Item, more: tuple[str, ...], job: Job | None, survey: Survey) -> Finding:
         """Do about one task what is to be done, and say how it is."""
         known = survey.known.get(item.task)
         imprint = known.imprint if known else b""
@@ -191,7 +183,7 @@ class Passes:
         if item.until is not None:
             wait_s = (item.until - self._clock.now()).total_seconds()
             self._agenda.add((item.task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S))
-        status = self._status(item, record, offer)
+        status = self._status(item, survey.records.get(item.address), offer)
         if more:
             status = replace(status, reason="; ".join((status.reason, *more)))
         labels = dict(known.labels) if known else {}

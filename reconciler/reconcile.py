@@ -43,6 +43,7 @@ class Survey:
     refreshed: Mapping[str, Snapshot]  # {Address.id: content}: fingerprints to record anew
     tasks: Mapping[str, Address]  # every valid task, selected or not
     known: Mapping[str, Known]  # {task: what its files are like}, for those that were looked at
+    records: Mapping[str, Record]  # {Address.id: Record}, as they were when the plan was made
     left: frozenset[str]  # tasks with something to do whose work was not kept: look at them again
 
 
@@ -204,6 +205,7 @@ class Reconciler:
             found.refreshed,
             inventory.valid(),
             found.known,
+            look.records,
             frozenset(found.left),
         )
 

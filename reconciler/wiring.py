@@ -9,7 +9,8 @@ from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.core import canonical, secrets
 from reconciler.core.validation.validator import Validator
-from reconciler.errors import SecretError, StateStoreError, TargetMisconfiguredError
+from reconciler.errors import ConfigError, SecretError, StateStoreError, TargetMisconfiguredError
+from reconciler.events import Event, Listener
 from reconciler.jobs import Tools
 from reconciler.model import SECTIONS, Severity
 from reconciler.ports import Target
@@ -17,6 +18,7 @@ from reconciler.reconcile import Reconciler
 from reconciler.source import DirectorySource
 
 if TYPE_CHECKING:
+    from reconciler.notify import ChannelSettings
     from reconciler.state.sqlite import SqliteStore
 
 
@@ -53,8 +55,10 @@ def open_store_for_reports(settings: Settings) -> "tuple[SqliteStore, str]":
         ), f"the store cannot be written, so nothing could be applied: {error}"
 
 
-def reconciler(settings: Settings, store: "SqliteStore") -> Reconciler:
-    """What looks at desired and last-applied state."""
+def reconciler(
+    settings: Settings, store: "SqliteStore", *, lenient: bool = False, tick: Callable[[], None] = lambda: None
+) -> Reconciler:
+    """What looks at desired and last-applied state; for *lenient* and *tick* see there."""
     return Reconciler(
         source(settings),
         validator(settings.literal_secrets),
@@ -62,6 +66,8 @@ def reconciler(settings: Settings, store: "SqliteStore") -> Reconciler:
         store,
         secret_files.resolver(),
         SystemClock(),
+        lenient=lenient,
+        tick=tick,
     )
 
 
@@ -86,7 +92,13 @@ def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]
     return open_target
 
 
-def tools(settings: Settings, store: "SqliteStore", report: Callable[[str, str], None]) -> Tools:
+def _nobody(_event: Event) -> None:
+    """Listens to nothing."""
+
+
+def tools(
+    settings: Settings, store: "SqliteStore", report: Callable[[str, str], None], tell: Listener = _nobody
+) -> Tools:
     """What carrying a plan out needs."""
     return Tools(
         store=store,
@@ -96,4 +108,25 @@ def tools(settings: Settings, store: "SqliteStore", report: Callable[[str, str],
         verify_s=settings.verify_s,
         max_concurrent={name: target.max_concurrent for name, target in settings.targets.items()},
         report=report,
+        tell=tell,
+        stop_after={name: target.stop_after_failures for name, target in settings.targets.items()},
     )
+
+
+def channels(settings: Settings) -> "tuple[ChannelSettings, ...]":
+    """Where notifications go, their secrets filled in.
+
+    Raises:
+        ConfigError: a secret cannot be found.
+    """
+    from reconciler.notify import ChannelSettings
+
+    lookup = secret_files.resolver()
+    found = []
+    for channel in settings.notify:
+        try:
+            url = secrets.substitute(channel.url, lookup)
+        except (SecretError, secrets.ReferenceSyntaxError) as error:
+            raise ConfigError(f"{settings.path}: notify.{channel.name}.url: {error}") from None
+        found.append(ChannelSettings(channel.name, url, channel.states, dict(channel.labels)))
+    return tuple(found)

@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": ("validate", "Check the files: no network, no state, no secrets."),
     "plan": ("plan", "Show what would be done, and why."),
     "apply": ("apply", "Plan, then do it."),
+    "run": ("run", "The daemon: keep the components equal to the files."),
     "status": ("look", "Show the state of every task."),
     "explain": ("look", "Say why nothing happens to a task, and what to do."),
     "history": ("look", "Show what was done, newest first."),

@@ -35,6 +35,7 @@ from reconciler.target import observed
 from reconciler.target.body import BodyDamagedError, BodyTooLargeError, read_body
 from reconciler.target.envelope import Answer, Envelope, Kind, Trouble, answered, judge, retry_after_s, whole_number
 from reconciler.target.failure import failure
+from reconciler.target.pace import Pace
 from reconciler.target.settings import TargetSettings
 from reconciler.target.tls import certificate_error, client_context, unused_context
 from reconciler.target.words import Scrubber
@@ -65,6 +66,7 @@ class HttpTarget:
         settings: where the server is and who we are.
         hide: secret values that the server must not be quoted with; a collection is read again at each use.
         transport: what carries the requests, instead of the network.
+        pace: gives each request its turn; shared by all instances of one server. No limit when None.
 
     Raises:
         TargetMisconfiguredError: an address that cannot be called, a user name with a colon, a CA file that cannot
@@ -77,8 +79,10 @@ class HttpTarget:
         hide: Iterable[str] = (),
         *,
         transport: httpx.BaseTransport | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._settings = settings
+        self._pace = pace
         self._api = _api_url(settings)
         tls = self._tls_context()  # whatever may fail comes before the first local that is a secret
         token = _basic_token(settings)
@@ -199,6 +203,8 @@ class HttpTarget:
         Characters beyond ASCII travel as JSON escapes: no server can take those for another character set, and the
         same content always makes the same bytes.
         """
+        if self._pace is not None:
+            self._pace.wait()
         client = self._writes if call.write else self._reads
         content = json.dumps(call.body, allow_nan=False, separators=(",", ":"), sort_keys=True).encode("ascii")
         try:
