@@ -288,6 +288,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
                 if (why := refusal("UpdateIncrSync", target["edition"], target["version"]))
             },
             targets={name: target["edition"] for name, target in document.get("targets", {}).items()},
+            concurrent={name: target["max_concurrent"] for name, target in document["targets"].items()},
             intervals={name: target["min_update_interval_s"] for name, target in document["targets"].items()},
         ),
         verify_s=rules["verify_s"],

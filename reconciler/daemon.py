@@ -34,8 +34,11 @@ TURN_S = 0.25
 BATCH = 256
 HOUSEKEEPING_S = 1.0
 DRAIN_S = 30.0
-DAY_S = 86_400.0
-STUCK_S = 60.0
+START_S = 60.0
+"""How long the first look may make no progress before systemd gives up."""
+
+HOUR_S = 3600.0
+STUCK_S = 15.0
 """Without progress for so long the loop counts as hung."""
 
 _COMMANDS = frozenset(("adopt", "forget", "retry", "suspend", "resume", "release", "sync", "approve"))
@@ -120,7 +123,7 @@ class Daemon:
         self._quiet = _quiet(self._setup.settings)
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._touches: queue.SimpleQueue[Touched] = queue.SimpleQueue()
-        self._troubled: queue.SimpleQueue[str] = queue.SimpleQueue()  # targets that changed
+        self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()  # targets of which that was told
         self._everything: tuple[str, float] | None = ("start", 0.0)  # (why to look at all tasks, when)
         self._sequence = store.last_sequence()  # of the journal, as far as it was followed
         self._troubles = dict(store.target_trouble())
@@ -197,11 +200,11 @@ class Daemon:
         self._housekeep()
         if self._everything is not None and self._everything[1] <= self._clock.monotonic():
             self._look_at_everything(self._everything[0])
-        names = self._agenda.take(BATCH) if self._begun else []
+        names = self._agenda.take(BATCH) if self._everything is None else []
         if names:
             self._conclude(self._passes.some(names, self._cause))
             self._cause = "retry"
-        elif self._begun or self._everything is not None:
+        else:
             self._agenda.wait(self._longest_s())
 
     def _longest_s(self) -> float:
@@ -215,6 +218,9 @@ class Daemon:
         if interval_s is not None and now - self._fed >= interval_s / 2:
             self._fed = now
             self._told(self._manager.watchdog())
+        if not self._begun and now - self._housekept >= HOUSEKEEPING_S:
+            self._housekept = now
+            self._told(self._manager.extend_timeout(START_S))
 
     def _look_at_everything(self, cause: str) -> None:
         self._everything = None
@@ -286,9 +292,10 @@ class Daemon:
             self._problem = str(error)
             return
         if troubles != self._troubles:
-            for name in troubles.keys() ^ self._troubles.keys():
-                self._troubled.put(name)
+            for name in self._troubles.keys() - troubles.keys():
+                self._targets.reopen(name)
             self._troubles = troubles
+            self._want_everything("event")
 
     def _follow(self, entry: JournalEntry) -> None:
         if entry.kind not in _COMMANDS:
@@ -304,9 +311,9 @@ class Daemon:
 
     def _follow_targets(self) -> None:
         """Tasks of a target that can be used again, or no longer, are in another state."""
-        if not self._troubled.empty():
-            while not self._troubled.empty():
-                self._troubled.get()
+        if not self._changed.empty():
+            while not self._changed.empty():
+                self._changed.get()
             self._want_everything("event")
 
     def _hear(self, event: Event) -> None:
@@ -320,7 +327,7 @@ class Daemon:
                 self._last_call = self._clock.now()
         elif isinstance(event, TargetChanged):
             self._targets.listen(event)
-            self._troubled.put(event.target)
+            self._changed.put(event.target)
             self._agenda.wake()
         self._outside(event)
 
@@ -332,7 +339,7 @@ class Daemon:
     def _schedule_all(self) -> None:
         daemon = self._setup.settings.daemon
         self._schedule.every("resync", daemon.resync_s, self._resync, spread=0.1)
-        self._schedule.every("retention", DAY_S, self._prune, spread=0.1)
+        self._schedule.every("retention", HOUR_S, self._prune, spread=0.1)
 
     def _resync(self) -> None:
         self._want_everything("resync")
@@ -365,7 +372,7 @@ class Daemon:
     def _told(self, problem: str) -> None:
         """Say when systemd could not be told."""
         if problem:
-            self._hear(Notice("warning", "systemd", problem))
+            self._hear(Notice("warning", "lifecycle", problem))
 
     def _summary(self) -> str:
         counts = self._states.counts()
@@ -414,7 +421,7 @@ class Daemon:
         self._stopping = True
         self._told(self._manager.stopping("calls under way are ended"))
         self._setup.watch.stop()
-        self._schedule.stop()
+        self._schedule.stop(2.0)  # what asks a target may hang
         threads = self._targets.end()
         until = self._clock.monotonic() + DRAIN_S
         while any(thread.is_alive() for thread in threads) and self._clock.monotonic() < until:

@@ -103,12 +103,16 @@ class Moved:
     now: str
 
 
+TOPICS = ("watch", "config", "store", "signal", "lifecycle", "clock", "defect", "notify")
+"""What a notice may be about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Anything else that a person may want to know, or has to act on."""
 
     level: str  # "info", "warning", "error"
-    topic: str  # bounded, to count and rate-limit by: "watch", "config", "store", "signal", "lifecycle", "lock", "git"
+    topic: str  # one of TOPICS, to count and rate-limit by
     text: str  # what happened and what to do
     facts: Mapping[str, str] = field(default_factory=dict)
 

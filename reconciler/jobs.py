@@ -139,6 +139,12 @@ class Job:
         return self.work.desired.task.address.target
 
     @property
+    def wish(self) -> tuple[Action, str]:
+        """What it is for: two jobs of a task with the same wish send the same."""
+        deletes = self.item.action is Action.UPDATE_DELETE
+        return self.item.action, self.work.desired.request_digest(allow_delete=deletes)
+
+    @property
     def under_way(self) -> bool:
         """Whether its component may be restarting: then it keeps its lane and its place while it waits."""
         return self.unknown or (self.watch is not None and not self.only_looks)

@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from reconciler.core.status import State
-from reconciler.events import CallEnded, Event, Moved, Notice, PassEnded, StateChanged, Vitals
+from reconciler.events import TOPICS, CallEnded, Event, Moved, Notice, PassEnded, StateChanged, Vitals
 from reconciler.model import Action
 
 OTHER = "other"
@@ -28,7 +28,6 @@ ACTIONS = tuple(action.value for action in Action if action.sends)
 OUTCOMES = ("accepted", "retrying", "unknown", "failed")
 TROUBLES = ("misconfigured", "unreachable", "capability-missing", "stopped")
 LEVELS = ("info", "warning", "error")
-TOPICS = ("watch", "config", "store", "signal", "lifecycle", "lock", "git", "clock", "defect", "notify")
 NOTIFICATIONS = ("sent", "failed", "dropped")
 
 _PASS_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # seconds; one task to 10,000 tasks

@@ -146,7 +146,7 @@ class Passes:
     # --- what a look found -----------------------------------------------------------------------------------------
 
     def _take_in(self, survey: Survey, names: Collection[str]) -> None:
-        self.frozen = "; ".join(survey.plan.remarks) if survey.plan.frozen else ""
+        self.frozen = survey.plan.remarks[0] if survey.plan.frozen else ""
         self.revision = survey.plan.revision
         if not survey.plan.frozen:
             keep_records(survey, self._tools)
@@ -243,10 +243,11 @@ class Passes:
     def done(self, job: Job, result: Result | Exception) -> None:
         """A job is over; called by any thread."""
         task = job.item.task
-        if isinstance(result, Exception):
+        if isinstance(result, ReconcilerError):
+            result = replace(job.unsent(Status.PENDING, str(result)), retry_in_s=PROBLEM_S)
+        elif isinstance(result, Exception):
             self._tell_defect(task, result)
-            result = job.unsent(Status.PENDING, "a defect of reconciler; see the log")
-            result = replace(result, retry_in_s=DEFECT_S)
+            result = replace(job.unsent(Status.PENDING, "a defect of reconciler; see the log"), retry_in_s=DEFECT_S)
         with self._guard:
             imprint = self._offered.pop(task, b"")
             number = self._tries[task].number + 1 if task in self._tries else 1

@@ -28,7 +28,7 @@ from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped
 JUMP_S = 2.0  # less is what time servers correct in passing
 STOP_S = 5.0
 
-_THREADS = 2  # one action may be slow without holding the others up
+_THREADS = 4  # some actions call a server that may not answer: they must not hold the others up
 _FURTHEST_S = 10 * 365 * 86400.0  # keeps the arithmetic of dates within its bounds
 _BUSY_S = 0.05  # between two looks whether the last run of a single job is over
 _SHORTEST_S = 0.001  # APScheduler would look for a next time without end if there were no time between

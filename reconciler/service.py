@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import FrameType
 
 from reconciler import __version__, logs, wiring
@@ -71,6 +72,7 @@ class _Service:
     def __init__(self, load: Callable[[], Settings], settings: Settings, store: SqliteStore, manager: Manager) -> None:
         self._load = load
         self._store = store
+        self._manager = manager
         self._clock = SystemClock()
         self._log = LogListener()
         self._metrics = Metrics(self._vitals, __version__)
@@ -89,6 +91,8 @@ class _Service:
         if self._notifier is not None:
             self._notifier.start()
         self._schedule.every("log", FLUSH_S, self._log.flush)
+        if self._manager.problem:
+            self._tell(Notice("warning", "lifecycle", self._manager.problem))
         self._tell(Notice("info", "lifecycle", f"reconciler {__version__} runs, process {os.getpid()}"))
         try:
             with _signals(self._daemon):
@@ -131,8 +135,6 @@ class _Service:
         return setup
 
     def _setup(self, settings: Settings, ears: Ears) -> Setup:
-        from dataclasses import replace
-
         return Setup(
             settings=settings,
             rules=replace(settings.policy, paced=True),
@@ -178,7 +180,7 @@ class _Service:
             sys.stderr.write(f"a listener failed, please report it: {describe_exception(error)}\n")
 
     def _schedule_failed(self, name: str, error: Exception) -> None:
-        self._tell(Notice("error", "schedule", f"{name} failed and goes on: {describe_exception(error)}"))
+        self._tell(Notice("error", "defect", f"{name} failed and goes on: {describe_exception(error)}"))
 
 
 def _nobody_reads(_task: str, _text: str) -> None:

@@ -45,27 +45,31 @@ class States:
         """
         events: list[StateChanged | TaskGone] = []
         changed: dict[str, TaskState] = {}
-        with self._guard:
-            for finding in findings:
-                task, before = finding.status.task, self._said.get(finding.status.task)
-                now = self._state(finding, before)
-                if now != before:
-                    changed[task] = now
-                if before is None or task not in self._heard or _is_news(before, now):
-                    was = State(before.state) if before else None
-                    status = replace(finding.status, since=now.since)
-                    events.append(StateChanged(status, was, finding.labels, finding.content))
-            lost = [name for name in gone if name in self._said]
-            events += [TaskGone(name, State(self._said[name].state)) for name in lost]
-            if changed or lost:
-                self._store.put_states(changed.values(), lost)
+        for finding in findings:
+            task, before = finding.status.task, self._said.get(finding.status.task)
+            now = self._state(finding, before)
+            if now != before:
+                changed[task] = now
+            if task not in self._heard or before is None or _is_news(before, now):
+                self._heard.add(task)
+                was = State(before.state) if before else None
+                events.append(
+                    StateChanged(replace(finding.status, since=now.since), was, finding.labels, finding.content)
+                )
+        lost = [name for name in gone if name in self._said]
+        events += [TaskGone(name, State(self._said[name].state)) for name in lost]
+        if changed or lost:
+            self._store.put_states(changed.values(), lost)
+        self._remember(changed, lost)
+        for event in events:
+            self._tell(event)
+
+    def _remember(self, changed: Mapping[str, TaskState], lost: Iterable[str]) -> None:
+        with self._guard:  # others only count, so that a slow disk does not keep them waiting
             self._said.update(changed)
             for name in lost:
                 del self._said[name]
-            self._heard.update(event.status.task for event in events if isinstance(event, StateChanged))
-            self._heard.difference_update(lost)
-        for event in events:
-            self._tell(event)
+        self._heard.difference_update(lost)
 
     def _state(self, finding: Finding, before: TaskState | None) -> TaskState:
         status = finding.status

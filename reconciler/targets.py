@@ -61,8 +61,8 @@ class Targets:
         task, name = job.item.task, job.item.target
         with self._guard:
             mine = self._jobs.get(task)
-            if mine is not None and mine.item.id == job.item.id:
-                return Offer.ALREADY
+            if mine is not None and mine.wish == job.wish:
+                return Offer.ALREADY  # also while it waits for another try: one by one they would not wait at all
             if not self.withdraw(task):
                 return Offer.BUSY
             if self._breaker(name).kind:
@@ -148,6 +148,15 @@ class Targets:
             with self._guard:
                 self._breaker(event.target).open(event.kind, event.message)
             self._ask_later(event.target)
+
+    def reopen(self, name: str) -> None:
+        """Somebody released a target that was stopped; one whose breaker is open has to answer first."""
+        with self._guard:
+            closed = self._breaker(name).kind
+            dispatcher = self._dispatcher(name)
+        if not closed:
+            dispatcher.accept()
+            self._release(name)
 
     def ask_all(self) -> None:
         """Ask every target that cannot be used, now: somebody says that it can."""

@@ -73,7 +73,11 @@ def reconciler(
 
 def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]:
     """Opens targets by name; each instance belongs to one thread."""
+    from reconciler.target.pace import Pace
+
     lookup = secret_files.resolver()
+    clock = SystemClock()
+    paces = {name: Pace(target.requests_per_s, clock) for name, target in settings.targets.items()}
 
     def open_target(name: str, hide: Iterable[str]) -> Target:
         from reconciler.target.http import HttpTarget
@@ -87,7 +91,7 @@ def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]
         wanted = TargetSettings(
             name, config.url, config.username, password, config.edition, config.version, config.ca_file
         )
-        return HttpTarget(wanted, hide)
+        return HttpTarget(wanted, hide, pace=paces[name])
 
     return open_target
 

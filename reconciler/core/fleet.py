@@ -35,9 +35,20 @@ def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = 
     ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
     ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
     material = [ids, rules.mode.value, rules.new_tasks.value]
-    remarks = (f"frozen: {frozen}",) if frozen else ()
+    remarks = ((f"frozen: {frozen}",) if frozen else ()) + _turns(ordered, rules)
     is_frozen = bool(frozen) and "vanished" not in rules.forced
     return Plan(canonical.digest(material), revision, ordered, remarks, is_frozen)
+
+
+def _turns(items: Iterable[Item], rules: Policy) -> tuple[str, ...]:
+    """Who has to wait for whom."""
+    numbers = Counter(item.target for item in items if item.action.sends)
+    return tuple(
+        f"at most {rules.concurrent[target]} of the {number} components of target {target} restart at once"
+        " (max_concurrent)"
+        for target, number in sorted(numbers.items())
+        if number > rules.concurrent.get(target, number)
+    )
 
 
 def summary(plan: Plan) -> Mapping[str, int]:

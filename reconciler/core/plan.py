@@ -334,7 +334,9 @@ def _interval(case: Case) -> tuple[str, ...]:
     if until is None:
         return ()
     at = until.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-    return (f"the daemon sends it not before {at} (min_update_interval_s of target {case.desired.task.address.target})",)
+    return (
+        f"the daemon sends it not before {at} (min_update_interval_s of target {case.desired.task.address.target})",
+    )
 
 
 def _warnings(case: Case) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class Policy:
     targets: Mapping[str, str] | None = None  # {name: "CE" or "EE"}; None: not looked at
     refused: Mapping[str, str] = field(default_factory=dict)  # {target: why its release cannot be sent an update}
     intervals: Mapping[str, float] = field(default_factory=dict)  # {target: min_update_interval_s}
+    concurrent: Mapping[str, int] = field(default_factory=dict)  # {target: max_concurrent}, to be told only
     paced: bool = False  # whether intervals hold; else they are only told: they are the daemon's
 
 

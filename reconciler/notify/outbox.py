@@ -47,7 +47,7 @@ def _subject(event: Event) -> str:
         case PassEnded():
             return "all tasks"
         case Notice(level="error") if event.topic != TOPIC:
-            return f"error {event.topic}"
+            return f"daemon {event.topic}"
         case _:
             return ""
 

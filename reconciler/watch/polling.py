@@ -55,9 +55,7 @@ class Poll(threading.Thread):
         while not self._over.wait(self._poll_s):
             try:
                 listing = self._listing()
-            except (
-                OSError
-            ):  # a share that is away for a moment has not changed; a root that is gone is noticed elsewhere
+            except OSError:  # away for a moment is no change; `Watch.check` notices a directory that is gone
                 continue
             self._compare(listing)
 
