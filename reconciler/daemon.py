@@ -414,6 +414,7 @@ class Daemon:
         old.watch.stop()
         setup.watch.start()
         self._schedule_all()
+        self._states.tell_anew()
         self._want_everything("start")
 
     def _drain(self) -> None:

@@ -114,7 +114,7 @@ class Inventory:
 
     def _examine(self, raw: RawTask, stamp: bytes | None, imprint: bytes) -> tuple[Known, Task | None]:
         examined = self._validator.examine(raw, warnings=False)
-        task = examined.task
+        task, before = examined.task, self._known.get(raw.name)
         address = task.address if task else None
         known = Known(
             name=raw.name,
@@ -123,7 +123,7 @@ class Inventory:
             address=address,
             address_id=address.id if address else "",
             errors=tuple(v for v in examined.violations if v.severity is Severity.ERROR) if task is None else (),
-            labels=task.labels if task else (),
+            labels=task.labels if task else before.labels if before else (),  # broken files are still somebody's
         )
         self._replace(raw.name, known)
         return known, task

@@ -14,7 +14,7 @@ from reconciler import __version__, logs, wiring
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.daemon import Daemon, Ears, Setup, Wish
-from reconciler.errors import ConfigError
+from reconciler.errors import ConfigError, StateStoreError
 from reconciler.events import Event, Listener, Notice, Vitals
 from reconciler.logs import LogListener, describe_exception
 from reconciler.metrics import Metrics
@@ -119,20 +119,20 @@ class _Service:
         settings = self._load()
         if settings.state != self._settings.state:
             raise ConfigError(f"{settings.path}: state.url: another store needs a restart of the daemon")
-        notifier = Notifier(
-            wiring.channels(settings),
-            self._store,
-            self._clock,
-            random.random,
-            self._tell_without_notifier,
-            self._metrics.notification,
-        )
+        notifier = self._new_notifier(settings)
         setup = self._setup(settings, ears)
         self._renew_pages(settings)
         self._renew_notifier(notifier)
         _set_up_logs(settings)
         self._settings = settings
         return setup
+
+    def _new_notifier(self, settings: Settings) -> Notifier:
+        say, count = self._tell_without_notifier, self._metrics.notification
+        try:
+            return Notifier(wiring.channels(settings), self._store, self._clock, random.random, say, count)
+        except ConfigError as error:
+            raise ConfigError("\n".join(f"{settings.path}: {line}" for line in str(error).split("\n"))) from None
 
     def _setup(self, settings: Settings, ears: Ears) -> Setup:
         return Setup(
@@ -155,11 +155,18 @@ class _Service:
         self._pages = pages
 
     def _renew_notifier(self, notifier: Notifier) -> None:
+        """Events from here on wait in the new one until the old one has sent, or given up, what it had."""
         old, self._notifier = self._notifier, notifier
         if self._started:
-            notifier.start()
+            threading.Thread(target=self._take_over, args=(old, notifier), name="notifier", daemon=True).start()
+
+    def _take_over(self, old: Notifier | None, new: Notifier) -> None:
         if old is not None:
-            threading.Thread(target=old.stop, args=(GOODBYE_S,), name="old-notifier", daemon=True).start()
+            old.stop(GOODBYE_S)
+        try:
+            new.start()
+        except StateStoreError as error:
+            self._tell_without_notifier(Notice("error", "notify", f"nobody is notified until the next reload: {error}"))
 
     # --- who listens -----------------------------------------------------------------------------------------------
 

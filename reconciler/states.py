@@ -90,6 +90,10 @@ class States:
             content=finding.content,
         )
 
+    def tell_anew(self) -> None:
+        """Whoever listens is told of every task again with its next look: there may be new listeners."""
+        self._heard.clear()
+
     def names(self) -> frozenset[str]:
         """Tasks that something was said of."""
         with self._guard:

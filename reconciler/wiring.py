@@ -131,6 +131,6 @@ def channels(settings: Settings) -> "tuple[ChannelSettings, ...]":
         try:
             url = secrets.substitute(channel.url, lookup)
         except (SecretError, secrets.ReferenceSyntaxError) as error:
-            raise ConfigError(f"{settings.path}: notify.{channel.name}.url: {error}") from None
+            raise ConfigError(f"notify.{channel.name}.url: {error}") from None
         found.append(ChannelSettings(channel.name, url, channel.states, dict(channel.labels)))
     return tuple(found)

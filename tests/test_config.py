@@ -1,11 +1,14 @@
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from reconciler import resources
-from reconciler.config import TargetConfig, load
+from reconciler.config import ChannelConfig, DaemonConfig, TargetConfig, load
+from reconciler.core.edges import DEFAULT_STATES
 from reconciler.core.policy import Mode, NewTasks, Policy
+from reconciler.core.status import State
 from reconciler.errors import ConfigError
 from reconciler.model import Severity
 
@@ -42,6 +45,8 @@ edition = "EE"
 version = "4.3.1-CP2"
 max_concurrent = 5
 min_update_interval_s = 60
+stop_after_failures = 5
+requests_per_s = 7.5
 allow_reset = false
 log_retention_h = 72
 ca_file = "certs/oms.pem"
@@ -54,6 +59,20 @@ password = "literal"
 [daemon]
 resync_s = 300
 http_listen = ""
+poll_s = 30
+history_days = 90
+log_format = "json"
+log_level = "debug"
+
+[[notify]]
+name = "on-call"
+url = "${env:CHAT_URL}"
+
+[[notify]]
+name = "shop"
+url = "mailtos://shop:literal@mail.example"
+states = ["failed", "synced"]
+labels = {team = "shop"}
 """
 
 
@@ -92,11 +111,34 @@ def places(lines):
 def test_everything_that_can_be_said_is_read(settings, tmp_path):
     found = settings(EVERYTHING)
     assert (found.desired_state, found.state) == (tmp_path / "tasks", tmp_path / "var" / "reconciler.db")
-    assert found.policy == Policy(Mode.OBSERVE, NewTasks.ADOPT, targets={"default": "EE", "Eu-West": "CE"})
+    assert found.policy == Policy(
+        Mode.OBSERVE,
+        NewTasks.ADOPT,
+        targets={"default": "EE", "Eu-West": "CE"},
+        concurrent={"default": 5, "Eu-West": 2},
+        intervals={"default": 60, "Eu-West": 0},
+    )
     assert (found.verify_s, found.literal_secrets) == (12.5, Severity.WARNING)
     certificates = str(tmp_path / "certs" / "oms.pem")
     assert found.targets["default"] == TargetConfig(
-        "default", "https://oms.example:8089/", "admin", "${credential:oms}", "EE", "4.3.1-CP2", 5, certificates
+        "default",
+        "https://oms.example:8089/",
+        "admin",
+        "${credential:oms}",
+        "EE",
+        "4.3.1-CP2",
+        5,
+        60,
+        5,
+        7.5,
+        certificates,
+    )
+    assert found.daemon == DaemonConfig(1.0, 10, 300, "", 30, 90, "json", "debug")
+    assert found.notify == (
+        ChannelConfig("on-call", "${env:CHAT_URL}", DEFAULT_STATES, {}),
+        ChannelConfig(
+            "shop", "mailtos://shop:literal@mail.example", frozenset({State.FAILED, State.SYNCED}), {"team": "shop"}
+        ),
     )
 
 
@@ -106,11 +148,13 @@ def test_the_example_above_names_every_key_of_the_schema():
             yield name
             yield from keys(inner)
             yield from keys(inner.get("additionalProperties") or {})
+            yield from keys(inner.get("items") or {})
 
     def named(table):
         for name, value in table.items():
             yield name
-            yield from named(value) if isinstance(value, dict) else ()
+            for inner in value if isinstance(value, list) else [value]:
+                yield from named(inner) if isinstance(inner, dict) else ()
 
     assert set(keys(resources.schema("reconciler"))) <= set(named(tomllib.loads(EVERYTHING)))
 
@@ -118,11 +162,15 @@ def test_the_example_above_names_every_key_of_the_schema():
 def test_a_target_is_enough(settings, tmp_path):
     found = settings()
     assert (found.desired_state, found.state) == (tmp_path / "desired_state", tmp_path / "state" / "reconciler.db")
-    assert found.policy == Policy(Mode.AUTO, NewTasks.HOLD, targets={"default": "CE"})
+    assert found.policy == Policy(
+        Mode.AUTO, NewTasks.HOLD, targets={"default": "CE"}, concurrent={"default": 2}, intervals={"default": 0}
+    )
     assert (found.verify_s, found.literal_secrets) == (30, Severity.ERROR)
     assert found.targets["default"] == TargetConfig(
-        "default", "http://127.0.0.1:8089", "admin", "${env:OMS_PASSWORD}", "CE", "4.2.5", 2, ""
+        "default", "http://127.0.0.1:8089", "admin", "${env:OMS_PASSWORD}", "CE", "4.2.5", 2, 0, 3, 20, ""
     )
+    assert found.daemon == DaemonConfig(1.0, 10.0, 600, "127.0.0.1:8484", 0, 400, "auto", "info")
+    assert found.notify == ()
 
 
 def test_paths_start_at_the_file_wherever_one_stands(tmp_path, monkeypatch):
@@ -153,7 +201,8 @@ def test_absolute_paths_stay(settings):
 
 
 def test_a_password_is_not_shown_by_its_settings(settings):
-    assert "literal" not in repr(settings(EVERYTHING).targets["Eu-West"])
+    found = settings(EVERYTHING)
+    assert "literal" not in repr((found.targets["Eu-West"], found.notify))
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -208,7 +257,11 @@ def test_variables_of_other_programs_are_left_alone(settings):
     [
         ("POLICY__MODES", 'unknown key policy.modes. Did you mean "mode"?'),
         ("POLICYS__MODE", 'unknown key policys.mode. Did you mean "policy"?'),
-        ("DAEMON__X", "unknown key daemon.x. Known here: http_listen, resync_s"),
+        (
+            "DAEMON__X",
+            "unknown key daemon.x. Known here: history_days, http_listen, log_format, log_level, poll_s, resync_s",
+        ),
+        ("NOTIFY__ON_CALL__URL", "unknown key notify.on_call.url."),
         ("POLICY__MODE__X", "unknown key policy.mode.x."),
         ("POLICY____MODE", "unknown key policy..mode. Known here: literal_secrets, mode, new_tasks, verify_s"),
         ("POLICY_MODE", "expected two underscores between section and key, found one"),
@@ -265,8 +318,8 @@ def test_a_variable_below_what_is_no_table_is_no_crash(problems):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('[polcy]\nmode = "auto"', 'polcy: expected one of desired_state, state, policy, targets, daemon, found "polcy". Did you mean "policy"?'),
-        ("[daemon]\nresync = 5", 'daemon.resync: expected one of resync_s, http_listen, found "resync"'),
+        ('[polcy]\nmode = "auto"', 'polcy: expected one of desired_state, state, policy, targets, daemon, notify, found "polcy". Did you mean "policy"?'),
+        ("[daemon]\nresync = 5", 'daemon.resync: expected one of resync_s, http_listen, poll_s, history_days, log_format, log_level, found "resync"'),
         ("[policy]\nnewtasks = 1", 'policy.newtasks: expected one of mode, new_tasks, verify_s, literal_secrets, found "newtasks". Did you mean "new_tasks"?'),
         ('[policy]\nmode = "autom"', 'policy.mode: expected one of "auto", "approve", "observe", found "autom". Did you mean "auto"?'),
         ("[policy]\nverify_s = -1", "policy.verify_s: expected a number 0..86400, found -1"),
@@ -308,6 +361,58 @@ def test_what_is_wrong_with_a_target_is_named(problems, line, problem):
     (found,) = problems(TARGET + line)
     assert found.startswith(problem)
     assert "sentinel" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('name = "on call"', 'notify.0.name: expected a name of letters, digits, "_" and "-", found "on call"'),
+        ('name = "a"\nstates = ["faild"]', 'notify.a.states.0: expected one of "synced", "out-of-sync", "applying", "verifying", "unconfirmed", "failed", "blocked", "suspended", "invalid", "orphaned", found "faild". Did you mean "failed"?'),
+        ('name = "a"\nstates = []', 'notify.a.states: expected a list of states such as ["failed", "invalid"], found a list'),
+        ('name = "a"\nlabels = {team = 3}', "notify.a.labels.team: expected text, found 3. Write it in quotes."),
+        ('name = "a"\nlabel = {}', 'notify.a.label: expected one of name, url, states, labels, found "label". Did you mean "labels"?'),
+        ("", 'notify.0: expected the member "name", found an object without it'),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_channel_is_named(problems, text, problem):
+    assert problems(f'{TARGET}\n[[notify]]\nurl = "x"\n{text}') == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("notify = 3\n" + TARGET, "notify: expected a list of tables, found 3. Write [[notify]] above each, with two brackets."),
+        ("notify = [3]\n" + TARGET, "notify.0: expected a table, found 3"),
+        (TARGET + '[notify]\nname = "a"', "notify: expected a list of tables, found an object. Write [[notify]] above each, with two brackets."),
+        (TARGET + '[[notify]]\nname = "a"', 'notify.a: expected the member "url", found an object without it'),
+    ],
+)  # fmt: skip
+def test_what_is_no_channel_is_named(problems, text, problem):
+    assert problems(text) == [problem]
+
+
+def test_two_channels_of_one_name_are_an_error(problems):
+    text = "".join(f'[[notify]]\nname = "{name}"\nurl = "x"\n' for name in ("a", "b", "a"))
+    expected = "notify.a: expected a name that no other channel has, found 2 channels of that name"
+    assert problems(TARGET + text) == [expected]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['url = ["json://sentinel"]'],
+        ['url = {value = "json://sentinel"}'],
+        ["url = 7007007007007"],
+        ['url = "${sentinel}"'],
+        ['url = "json://${env:sentinel"'],
+        ['url = "x"', 'states = ["json://sentinel"]'],
+        ['url = "x"', 'labels = "json://sentinel"'],
+    ],
+)
+def test_no_message_holds_the_address_of_a_channel(problems, lines):
+    (found,) = problems("\n".join([TARGET, "[[notify]]", 'name = "chat"', *lines]))
+    assert found.startswith("notify.chat.")
+    assert not {"sentinel", "7007007007007"} & set(re.findall(r"\w+", found))
 
 
 @pytest.mark.parametrize("missing", ["url", "username", "password"])
