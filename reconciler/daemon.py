@@ -32,6 +32,9 @@ TURN_S = 0.25
 """The loop goes round at least so often: commands and signals are seen within that."""
 
 BATCH = 256
+MOST_FOLDERS = 20
+"""When more trees than this changed at once, looking at everything is cheaper than looking below each."""
+
 HOUSEKEEPING_S = 1.0
 DRAIN_S = 30.0
 START_S = 60.0
@@ -259,19 +262,14 @@ class Daemon:
         now = self._clock.monotonic()
         while not self._touches.empty():
             self._quiet.touch(self._touches.get(), now)
-        names: set[str] = set()
-        for touched in self._quiet.ripe(now):
-            if touched.deep and not touched.folder:
-                self._want_everything("event")
-            elif touched.deep:
-                names |= self._below(touched.folder)
-            elif touched.folder:
-                names.add(touched.folder)
-            else:
-                names.add(".")
-        if names:
+        ripe = self._quiet.ripe(now)
+        deep = [touched.folder for touched in ripe if touched.deep]
+        if len(deep) > MOST_FOLDERS or "" in deep:
+            self._want_everything("event")
+        elif ripe:
             self._cause = "event"
-            self._agenda.add(names)
+            names = {touched.folder or "." for touched in ripe if not touched.deep}
+            self._agenda.add(names.union(*map(self._below, deep)))
 
     def _below(self, folder: str) -> frozenset[str]:
         try:

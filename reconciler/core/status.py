@@ -1,10 +1,12 @@
 """What state a task is in, since when, and what comes next: the plan's item beside the record, in words."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
-from reconciler.model import Action, Condition, Item, Record
+from reconciler.model import Action, Condition, Item, Record, TaskState
 
 
 class State(Enum):
@@ -22,6 +24,22 @@ class State(Enum):
     ORPHANED = "orphaned"
 
 
+UNDER_WAY = (State.OUT_OF_SYNC, State.APPLYING, State.VERIFYING)
+"""States that pass by themselves where a daemon runs."""
+
+URGENCY = (
+    State.FAILED,
+    State.INVALID,
+    State.UNCONFIRMED,
+    State.BLOCKED,
+    *UNDER_WAY,
+    State.ORPHANED,
+    State.SUSPENDED,
+    State.SYNCED,
+)
+"""All states, those first that a person has to do something about."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
     """One row of `status`."""
@@ -31,7 +49,7 @@ class TaskStatus:
     since: datetime | None  # of the last word about the address; None when it was never heard of
     reason: str
     next_step: str
-    until: datetime | None
+    until: datetime | None  # of a hold: its end; of a difference: the next try
     revision: str  # last applied
     ticket: int | None
     request_id: str | None
@@ -51,7 +69,9 @@ _BY_CONDITION = {
 }
 
 
-def status_of(item: Item, record: Record | None, *, calling: bool, trouble: str = "") -> TaskStatus:
+def status_of(
+    item: Item, record: Record | None, *, calling: bool, trouble: str = "", daemon: bool = False
+) -> TaskStatus:
     """State of one task.
 
     Args:
@@ -59,18 +79,36 @@ def status_of(item: Item, record: Record | None, *, calling: bool, trouble: str 
         record: what the store knows of its address.
         calling: whether somebody holds the writer lock now.
         trouble: what keeps its target from being used; "" when nothing does.
+        daemon: whether the next step is for people beside a running daemon, which sends by itself, and beside which
+            nobody can `apply`.
     """
     state = _state(item, record, calling=calling)
+    steps = _BESIDE_A_DAEMON if daemon else _BY_HAND
     return TaskStatus(
         task=item.task,
         state=state,
         since=record.since if record and state in _OF_THE_RECORD else None,
         reason=_reason(item, record, state),
-        next_step=_TARGET_STEP if trouble and state is State.OUT_OF_SYNC else _next_step(item, state),
+        next_step=_next_step(steps, item, state, in_trouble=bool(trouble)),
         until=item.until,
         revision=record.revision if record else "",
         ticket=record.ticket if record and state in _OF_THE_TICKET else None,
         request_id=record.request_id if record and state in _OF_THE_TICKET else None,
+    )
+
+
+def said(state: TaskState) -> TaskStatus:
+    """The status that the daemon remembered."""
+    return TaskStatus(
+        task=state.task,
+        state=State(state.state),
+        since=state.since,
+        reason=state.reason,
+        next_step=state.next_step,
+        until=state.until,
+        revision=state.revision,
+        ticket=state.ticket,
+        request_id=state.request_id,
     )
 
 
@@ -94,6 +132,8 @@ def _state(item: Item, record: Record | None, *, calling: bool) -> State:
 def _reason(item: Item, record: Record | None, state: State) -> str:
     if state is State.APPLYING:
         return "a call is under way"
+    if state is State.INVALID and item.violations:
+        return _first_problem(item)
     rail = f"{item.rail}: " if item.rail and item.rail != state.value else ""
     if state is State.OUT_OF_SYNC and record is not None and record.condition is Condition.RETRYING and record.reason:
         return f"{item.reason}; the last attempt had no effect: {record.reason}"
@@ -104,57 +144,134 @@ def _reason(item: Item, record: Record | None, state: State) -> str:
     return f"{rail}{item.reason}"
 
 
-_RAIL_STEPS = {
-    "suspend": "reconciler resume {task}",
-    "suspend --all": "reconciler resume --all",
-    "suspend in task.json": "take suspend out of task.json",
-    "new_tasks": "reconciler adopt {task}, or apply --force new_tasks --reason TEXT",
-    "first_run": "reconciler adopt --all, or apply --force first_run --reason TEXT",
-    "vanished": "restore the directories, or reconciler forget --vanished",
-    "incomplete": "complete the files, or apply --force incomplete --reason TEXT",
-    "lost_secret": "declare them, or delete them with allowDelete",
-    "danger": "add the pointer to allow in task.json, or take the change back",
-    "protect": "take the change back, or change protect in task.json",
-    "mode": "set policy.mode to auto",
-    "unknown": "look at the component in the console, then reconciler retry {task}",
-    "secret": "make the reference resolvable where reconciler runs",
-    "target": "correct the target in the configuration, or target in task.json",
-    "stop_after_failures": "look at the components in the console, then reconciler resume --target {target}",
-    "min_update_interval_s": "wait: the daemon sends it then",
-    "capability": "upgrade the server, then reconciler retry {task}",
-    "approval": "take reset.json out: this release carries out no reset",
-}
-_TARGET_STEP = "correct the target in the configuration, then reconciler apply"
-_STATE_STEPS = {
-    State.SYNCED: "",
-    State.OUT_OF_SYNC: "reconciler apply {task}",
-    State.APPLYING: "wait",
-    State.VERIFYING: "wait, or look at the ticket in the console",
-    State.UNCONFIRMED: "look at the ticket in the console; the next reconciler apply looks again",
-    State.FAILED: "look at the component in the console; change the files, or reconciler retry {task}"
-    " and then apply, or apply --resend {task} --reason TEXT",
-    State.BLOCKED: "",
-    State.SUSPENDED: "",
-    State.INVALID: "reconciler validate",
-    State.ORPHANED: "restore the directory, or reconciler forget {task}",
-}
+def _first_problem(item: Item) -> str:
+    first, *others = item.violations
+    place = f":{first.place.line}:{first.place.column}" if first.place else ""
+    more = f" (and {len(others)} more problem{'s' if len(others) > 1 else ''})" if others else ""
+    pointer = first.pointer or "the file"
+    return f"{first.file}{place}: {pointer}: expected {first.expected}, found {first.found}{more}"
 
 
-def _next_step(item: Item, state: State) -> str:
-    step = _RAIL_STEPS.get(item.rail, "") if state in (State.BLOCKED, State.SUSPENDED) else _STATE_STEPS[state]
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What to do next, by state, and for what is held by its rail."""
+
+    states: dict[State, str]
+    rails: dict[str, str]
+    target: str  # when the target cannot be used
+
+
+_BY_HAND = _Steps(
+    states={
+        State.OUT_OF_SYNC: "reconciler apply {task}",
+        State.APPLYING: "wait",
+        State.VERIFYING: "wait, or look at the ticket in the console",
+        State.UNCONFIRMED: "look at the ticket in the console; the next reconciler apply looks again",
+        State.FAILED: "look at the component in the console; change the files, or reconciler retry {task}"
+        " and then apply, or apply --resend {task} --reason TEXT",
+        State.INVALID: "reconciler validate",
+        State.ORPHANED: "restore the directory, or reconciler forget {task}",
+    },
+    rails={
+        "suspend": "reconciler resume {task}",
+        "suspend --all": "reconciler resume --all",
+        "suspend in task.json": "take suspend out of task.json",
+        "new_tasks": "reconciler adopt {task}, or apply --force new_tasks --reason TEXT",
+        "first_run": "reconciler adopt --all, or apply --force first_run --reason TEXT",
+        "vanished": "restore the directories, or reconciler forget --vanished",
+        "incomplete": "complete the files, or apply --force incomplete --reason TEXT",
+        "lost_secret": "declare them, or delete them with allowDelete",
+        "danger": "add the pointer to allow in task.json, or take the change back",
+        "protect": "take the change back, or change protect in task.json",
+        "mode": "set policy.mode to auto",
+        "unknown": "look at the component in the console, then reconciler retry {task}",
+        "secret": "make the reference resolvable where reconciler runs",
+        "target": "correct the target in the configuration, or target in task.json",
+        "stop_after_failures": "look at the components in the console, then reconciler resume --target {target}",
+        "min_update_interval_s": "wait: the daemon sends it then",
+        "capability": "upgrade the server, then reconciler retry {task}",
+        "approval": "take reset.json out: this release carries out no reset",
+    },
+    target="correct the target in the configuration, then reconciler apply",
+)
+_BESIDE_A_DAEMON = _Steps(
+    states=_BY_HAND.states
+    | {
+        State.OUT_OF_SYNC: "wait: it is sent by itself",
+        State.UNCONFIRMED: "look at the ticket in the console; the component is looked at again by itself",
+        State.FAILED: "look at the component in the console; change the files, or reconciler retry {task}",
+    },
+    rails=_BY_HAND.rails
+    | {
+        "new_tasks": "reconciler adopt {task}; to send it: stop the daemon, apply --force new_tasks --reason TEXT",
+        "first_run": "reconciler adopt --all; to send them: stop the daemon, apply --force first_run --reason TEXT",
+        "incomplete": "complete the files; or stop the daemon, apply --force incomplete --reason TEXT",
+        "mode": "set policy.mode to auto and reload the daemon",
+        "target": "correct the target in the configuration and reload the daemon, or target in task.json",
+    },
+    target="mend the server, or correct its entry in the configuration; it is asked again by itself",
+)
+
+
+def _next_step(steps: _Steps, item: Item, state: State, *, in_trouble: bool) -> str:
+    if in_trouble and state is State.OUT_OF_SYNC:
+        return steps.target
+    held = state in (State.BLOCKED, State.SUSPENDED)
+    step = steps.rails.get(item.rail, "") if held else steps.states.get(state, "")
     return step.replace("{task}", item.task).replace("{target}", item.target)
 
 
-def explain(status: TaskStatus) -> str:
-    """One or two sentences: what is, why, until when, what to do."""
-    since = f" since {_text(status.since)}" if status.since else ""
-    until = f", until {_text(status.until)}" if status.until else ""
+# --- in words ------------------------------------------------------------------------------------------------------
+
+
+def explain(status: TaskStatus, now: datetime) -> str:
+    """One or two sentences: what is, why, until when, what to do.
+
+    Args:
+        status: of the task.
+        now: aware; times are told as so long ago, or so far ahead, as well.
+    """
+    since = f" since {moment(status.since)} ({_distance(status.since, now)})" if status.since else ""
     ticket = f" (ticket {status.ticket})" if status.ticket is not None else ""
     reason = status.reason.rstrip(".")
-    said = "" if ticket.strip(" ()") in reason else ticket
-    first = f"{status.task} is {status.state.value}{since}{until}: {reason}{said}."
+    told = "" if ticket.strip(" ()") in reason else ticket
+    first = f"{status.task} is {status.state.value}{since}{_end(status, now)}: {reason}{told}."
     return f"{first} Next: {status.next_step}." if status.next_step else first
 
 
-def _text(at: datetime) -> str:
+def counted(statuses: Iterable[TaskStatus]) -> str:
+    """How many tasks are in which state: "3 tasks: 1 failed, 2 synced"."""
+    numbers = Counter(status.state for status in statuses)
+    total = numbers.total()
+    parts = ", ".join(f"{numbers[state]:,} {state.value}" for state in URGENCY if numbers[state])
+    return f"{total:,} task{'' if total == 1 else 's'}{': ' if parts else ''}{parts}"
+
+
+def moment(at: datetime) -> str:
+    """A time for people: "2026-11-21 21:02:11Z"."""
     return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def _end(status: TaskStatus, now: datetime) -> str:
+    until = status.until
+    if until is None:
+        return ""
+    at = moment(until)
+    if until.date() == now.date():
+        at = at.partition(" ")[2]
+    word = "next try at" if status.state in UNDER_WAY else "until"
+    return f", {word} {at} ({_distance(until, now)})"
+
+
+_UNITS = (("d", 2 * 86_400, 86_400), ("h", 2 * 3600, 3600), ("min", 2 * 60, 60), ("s", 1, 1))
+"""(unit, from how many seconds on, its length in seconds): two days are told in days, one in hours."""
+
+
+def _distance(at: datetime, now: datetime) -> str:
+    """ "in 12 min", "3 h ago"."""
+    apart = abs(at - now) // timedelta(seconds=1)
+    for unit, least, length in _UNITS:
+        if apart >= least:
+            amount = f"{apart // length} {unit}"
+            return f"in {amount}" if at > now else f"{amount} ago"
+    return "now"

@@ -47,7 +47,7 @@ class Watch:
     Args:
         path: the desired-state directory; it or a part of its path may be a link.
         tell: called from any thread, often, and with the same value again and again; it must not wait long.
-        trouble: called with one sentence for people when something went wrong with watching, and when it is well again.
+        trouble: called by `start` and `check` with a sentence for people, when watching fails and when it works again.
         poll_s: 0 to be told by the kernel; else how often to list the directory, seconds (network file systems).
         monotonic: the time, seconds; it decides when to try again.
     """
@@ -175,7 +175,7 @@ class Watch:
             advice = _ADVICE.get(limit.errno or 0, limit.strerror)
             self._say(
                 f"not every folder can be watched: {advice}, or set [daemon] poll_s;"
-                f" until then every task is looked at each {RETRY_S:.0f} s"
+                f" until then all tasks are looked at every {RETRY_S:.0f} s"
             )
         self._limited = limit is not None
 
