@@ -44,7 +44,15 @@ def jobs_of(survey: Survey, reason: str = "") -> list[Job]:
             declared.setdefault(address.target, set()).add(address.key)
     taken = {target: frozenset(names) for target, names in declared.items()}
     return [
-        Job(item, work, survey.plan.id, survey.plan.revision, taken.get(item.target, frozenset()), reason)
+        Job(
+            item=item,
+            work=work,
+            plan=survey.plan.id,
+            revision=survey.plan.revision,
+            imprint=survey.known[item.task].imprint,
+            taken=taken.get(item.target, frozenset()),
+            reason=reason,
+        )
         for item in survey.plan.items
         if (work := survey.unconfirmed.get(item.id) or (survey.work.get(item.id) if item.action.sends else None))
     ]

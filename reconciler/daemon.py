@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
 from reconciler.jobs import Job, Result, Tools
 from reconciler.model import JournalEntry
-from reconciler.passes import PROBLEM_S, Passes
+from reconciler.passes import MOST_WORK, PROBLEM_S, Passes
 from reconciler.ports import StateStore
 from reconciler.reconcile import Reconciler
 from reconciler.schedule import Schedule
@@ -31,7 +31,7 @@ from reconciler.watch import Touched, Watch
 TURN_S = 0.25
 """The loop goes round at least so often: commands and signals are seen within that."""
 
-BATCH = 256
+BATCH = MOST_WORK
 MOST_FOLDERS = 20
 """When more trees than this changed at once, looking at everything is cheaper than looking below each."""
 

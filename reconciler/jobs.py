@@ -122,6 +122,7 @@ class Job:
     work: Work
     plan: str  # id of the plan it belongs to
     revision: str
+    imprint: bytes = b""  # digest of the files it was made from
     taken: frozenset[str] = frozenset()  # component names that other tasks declare: a role must not mean one of them
     reason: str = ""  # of --force or --resend, for the journal
     retry_until: float | None = None  # monotonic time at which its retries end; None before the first

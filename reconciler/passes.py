@@ -5,7 +5,7 @@ looked at again when that is over.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,6 +16,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.status import State, TaskStatus, status_of
 from reconciler.errors import ReconcilerError
 from reconciler.events import Notice, PassEnded
+from reconciler.inventory import Known
 from reconciler.jobs import Job, Result, Status, Tools
 from reconciler.model import Action, Condition, Item, Record
 from reconciler.reconcile import Reconciler, Survey
@@ -76,7 +77,7 @@ class Passes:
         self._clock = tools.clock
         self._describe = describe
         self._tries: dict[str, _Try] = {}
-        self._offered: dict[str, bytes] = {}  # {task: imprint of the files its job was made with}
+        self._labels: dict[str, dict[str, str]] = {}  # {task: its labels}, where it has some: those of an orphan too
         self._invalid: dict[str, int] = {}  # {task: how many of its files are wrong}
         self._guard = threading.Lock()
         self.frozen = ""  # why nothing is sent at all
@@ -162,13 +163,13 @@ class Passes:
     def _drop(self, name: str) -> None:
         self._targets.withdraw(name)
         self._invalid.pop(name, None)
+        self._labels.pop(name, None)
         with self._guard:
             self._tries.pop(name, None)
 
     def _settle(self, item: Item, more: tuple[str, ...], job: Job | None, survey: Survey) -> Finding:
         """Do about one task what is to be done, and say how it is."""
         known = survey.known.get(item.task)
-        imprint = known.imprint if known else b""
         self._invalid.pop(item.task, None)
         if item.action is Action.INVALID:
             self._invalid[item.task] = len({violation.file for violation in item.violations})
@@ -177,7 +178,7 @@ class Passes:
             adopt(item, survey, self._tools)
             self._agenda.add((item.task,))
         elif job is not None:
-            offer = self._offer(job, imprint)
+            offer = self._offer(job)
         elif item.task not in survey.left:
             self._targets.withdraw(item.task)
         if item.until is not None:
@@ -186,22 +187,27 @@ class Passes:
         status = self._status(item, survey.records.get(item.address), offer)
         if more:
             status = replace(status, reason="; ".join((status.reason, *more)))
-        labels = dict(known.labels) if known else {}
-        return Finding(status, labels, imprint.hex() or item.address)
+        return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
 
-    def _offer(self, job: Job, imprint: bytes) -> Offer | None:
+    def _labels_of(self, task: str, known: Known | None) -> Mapping[str, str]:
+        if known is not None:
+            self._labels.pop(task, None)
+            if known.labels:
+                self._labels[task] = dict(known.labels)
+        return self._labels.get(task, {})
+
+    def _offer(self, job: Job) -> Offer | None:
         """Have a job carried out, unless it is too early for another try at the same content."""
         task = job.item.task
         with self._guard:
             tried = self._tries.get(task)
-            if tried is not None and tried.imprint != imprint:
-                tried = self._tries.pop(task, None) and None  # newer content waits for nothing
+            if tried is not None and tried.imprint != job.imprint:
+                del self._tries[task]  # newer content waits for nothing
+                tried = None
         wait_s = tried.due - self._clock.monotonic() if tried else 0.0
         if wait_s > 0:
             self._agenda.add((task,), wait_s)
             return None
-        with self._guard:
-            self._offered[task] = imprint
         return self._targets.offer(job)
 
     # --- words -----------------------------------------------------------------------------------------------------
@@ -216,7 +222,7 @@ class Passes:
             tried = self._tries.get(item.task)
         if status.state is not State.OUT_OF_SYNC:
             return self._looked_again(status, tried)
-        if tried is not None and tried.due > self._clock.monotonic():
+        if tried is not None:
             return self._tried(status, item, tried)
         if offer is Offer.CLOSED:
             return replace(status, reason=f"{item.reason}; waits until target {item.target} can be used: {trouble}")
@@ -225,8 +231,8 @@ class Passes:
         return replace(status, reason=f"{item.reason}; {turn}", next_step="wait: it is sent by itself")
 
     def _tried(self, status: TaskStatus, item: Item, tried: _Try) -> TaskStatus:
-        until = self._clock.now() + timedelta(seconds=tried.due - self._clock.monotonic())
-        until = until.replace(microsecond=0)
+        wait_s = tried.due - self._clock.monotonic()
+        until = (self._clock.now() + timedelta(seconds=wait_s)).replace(microsecond=0) if wait_s > 0 else None
         if tried.result.status is Status.BLOCKED:
             step = "wait: it is looked at again by itself"
             return replace(status, state=State.BLOCKED, reason=tried.result.message, until=until, next_step=step)
@@ -249,13 +255,12 @@ class Passes:
             self._tell_defect(task, result)
             result = replace(job.unsent(Status.PENDING, "a defect of reconciler; see the log"), retry_in_s=DEFECT_S)
         with self._guard:
-            imprint = self._offered.pop(task, b"")
             number = self._tries[task].number + 1 if task in self._tries else 1
             wait_s = self._wait_s(result, number)
             if wait_s is None:
                 self._tries.pop(task, None)
             else:
-                self._tries[task] = _Try(imprint, result, self._clock.monotonic() + wait_s, number)
+                self._tries[task] = _Try(job.imprint, result, self._clock.monotonic() + wait_s, number)
         self._agenda.add((task,))
 
     def _wait_s(self, result: Result, number: int) -> float | None:

@@ -268,7 +268,7 @@ _UNITS = (("d", 2 * 86_400, 86_400), ("h", 2 * 3600, 3600), ("min", 2 * 60, 60),
 
 
 def _distance(at: datetime, now: datetime) -> str:
-    """ "in 12 min", "3 h ago"."""
+    """How far away a time is: "in 12 min", "3 h ago"."""
     apart = abs(at - now) // timedelta(seconds=1)
     for unit, least, length in _UNITS:
         if apart >= least:

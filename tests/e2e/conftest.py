@@ -3,13 +3,15 @@
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from reconciler.simulator.server import serve
 from reconciler.simulator.simulator import Simulator
+from tests.e2e.daemons import Manager, Site, fleet_of
+from tests.e2e.daemons import site as a_site
 from tests.projects import ACCOUNT, Project, command, environment, lay_out, run_process, sampled
 
 
@@ -54,3 +56,17 @@ def end(process: "subprocess.Popen[str]") -> None:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A directory without tasks, beside an OMS with 12 projects; see `daemons.Site`."""
+    with a_site(tmp_path, fleet_of(12)) as made:
+        yield made
+
+
+@pytest.fixture
+def manager() -> Iterator[Manager]:
+    """A service manager's socket."""
+    with closing(Manager()) as made:
+        yield made
