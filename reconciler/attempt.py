@@ -105,9 +105,9 @@ class Attempt:
         return self._job.unknown or sent_before
 
     def _before(self, place: Place) -> ObservedComponent | None:
-        """The component as it was before it was first sent to: only its status outlives the program."""
+        """The component as it was before this content was first sent to it: only its status outlives the program."""
         record = self._job.work.base.record
-        if place.component is None or record is None or not record.attempts or not record.status_before:
+        if place.component is None or record is None or not record.status_before or not self._is_in_doubt():
             return place.component
         return replace(place.component, status=record.status_before)
 

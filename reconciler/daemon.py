@@ -15,6 +15,7 @@ from reconciler.agenda import Agenda
 from reconciler.config import Settings
 from reconciler.core.policy import ALL_TASKS, Policy
 from reconciler.core.quiet import Quiet
+from reconciler.dispatch import MISCONFIGURED
 from reconciler.errors import ReconcilerError
 from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
 from reconciler.jobs import Job, Result, Tools
@@ -292,6 +293,8 @@ class Daemon:
         if troubles != self._troubles:
             for name in self._troubles.keys() - troubles.keys():
                 self._targets.reopen(name)
+                if self._troubles[name][0] != MISCONFIGURED:  # else whoever asked it tells
+                    self._hear(TargetChanged(name, "", "was released by a command"))
             self._troubles = troubles
             self._want_everything("event")
 

@@ -71,6 +71,7 @@ class Dispatcher:
         self._hidden = Hidden()
         self._changed = threading.Condition()
         self._refusal = ""  # why no further job is begun
+        self._looks = False  # whether those that only look are begun all the same
         self._ending = False
         self._unfinished = 0  # jobs that nobody was told the end of
         self._generation = 0  # of the target's configuration
@@ -85,9 +86,10 @@ class Dispatcher:
             self._unfinished += 1
             self._hidden.add(job)
             refusal = self._refusal
-            if not refusal:
+            begins = not refusal or self._may_look(job)
+            if begins:
                 self._begin(job)
-        if refusal:
+        if not begins:
             self._finish(job, job.unsent(Status.PENDING, f"not sent: {refusal}"))
 
     def _begin(self, job: Job) -> None:
@@ -110,14 +112,22 @@ class Dispatcher:
             jobs = (*self._waiting.jobs(), *self._in_hand.values())
             return not any(job.item.task == task for job in jobs)
 
-    def refuse(self, why: str) -> None:
-        """Begin nothing further: what is not begun ends now, what is under way goes on."""
+    def refuse(self, why: str, *, looks: bool = False) -> None:
+        """Begin nothing further: what is not begun ends now, what is under way goes on.
+
+        Args:
+            why: is told to everything that ends.
+            looks: whether components may still be looked at.
+        """
         with self._changed:
-            self._refusal = self._refusal or why
-            ended = self._take_out(lambda job: job.watch is None)
+            self._refusal, self._looks = self._refusal or why, looks
+            ended = self._take_out(lambda job: job.watch is None and not self._may_look(job))
             self._changed.notify_all()
         for job in ended:
             self._finish(job, job.unsent(Status.PENDING, f"not sent: {why}"))
+
+    def _may_look(self, job: Job) -> bool:
+        return self._looks and job.only_looks
 
     def accept(self) -> None:
         """Begin jobs again."""
@@ -200,6 +210,7 @@ class Dispatcher:
             try:
                 target.probe()
                 self._tools.store.set_target_trouble(self._name, "", "")
+                self._tools.tell(TargetChanged(self._name, "", "answers again"))
             except TargetMisconfiguredError:
                 target.close()
                 raise
@@ -296,10 +307,12 @@ class Dispatcher:
 
     def _trouble(self, kind: str, error: ReconcilerError) -> None:
         """Remember what concerns the whole target, and begin nothing further there."""
-        self._tools.store.set_target_trouble(self._name, kind, str(error))
+        before, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
+        if before != STOPPED:  # which ends by a word of a person only
+            self._tools.store.set_target_trouble(self._name, kind, str(error))
         self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
         self._tools.tell(TargetChanged(self._name, kind, str(error)))
-        self.refuse(str(error))
+        self.refuse(str(error), looks=kind == STOPPED)
 
 
 def _ended(target: str, result: Result) -> ItemEnded:

@@ -268,7 +268,7 @@ class Passes:
         fraction = self._tools.random()
         if result.status is Status.UNCONFIRMED:
             return min(LOOK_AGAIN_S * 2.0 ** min(number - 1, 10), LOOK_AGAIN_CAP_S)
-        if result.status is Status.BLOCKED:
+        if result.status is Status.BLOCKED or (result.status is Status.PENDING and result.retry_in_s is None):
             return 1.0 + delay_s(number, fraction)
         if result.status in (Status.PENDING, Status.UNKNOWN) and result.retry_in_s is not None:
             return max(result.retry_in_s, delay_s(number, fraction))

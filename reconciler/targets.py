@@ -17,6 +17,9 @@ MOST_QUEUED = 128
 """Jobs with documents in them that one target may have waiting; further tasks wait as names."""
 
 
+_UNANSWERED = (Status.PENDING, Status.BLOCKED, Status.UNKNOWN)
+
+
 class Offer(Enum):
     """What became of a job that was offered."""
 
@@ -123,9 +126,9 @@ class Targets:
             if self._jobs.get(task) is job:
                 del self._jobs[task]
             ask = False
-            if isinstance(result, Result) and result.status is Status.PENDING:
+            if isinstance(result, Result) and result.status is Status.PENDING and result.retry_in_s is not None:
                 ask = self._breaker(name).failed(task)
-            elif isinstance(result, Result) and result.status not in (Status.BLOCKED, Status.UNKNOWN):
+            elif isinstance(result, Result) and result.status not in _UNANSWERED:
                 self._breaker(name).worked()
             room = not self._breaker(name).kind and self._dispatcher(name).counts()[0] < MOST_QUEUED // 2
         if ask:
@@ -189,7 +192,7 @@ class Targets:
             dispatcher = self._dispatcher(name)
         if is_news:
             self._tools.tell(TargetChanged(name, kind, str(error)))
-            self._remember(name, kind if kind == MISCONFIGURED else "", str(error))
+            self._remember(name, kind, str(error))
             dispatcher.refuse(str(error))
         self._ask_later(name)
 
@@ -197,15 +200,19 @@ class Targets:
         with self._guard:
             was_open = self._breaker(name).close()
             dispatcher = self._dispatcher(name)
-        dispatcher.accept()
         if was_open:
+            dispatcher.accept()
             self._remember(name, "", "answers again")
             self._tools.tell(TargetChanged(name, "", "answers again"))
         self._release(name)
 
     def _remember(self, name: str, kind: str, message: str) -> None:
         try:
-            self._tools.store.set_target_trouble(name, kind, message)
+            before, _ = self._tools.store.target_trouble().get(name, ("", ""))
+            if kind == MISCONFIGURED and not before:
+                self._tools.store.set_target_trouble(name, kind, message)
+            elif not kind and before == MISCONFIGURED:
+                self._tools.store.set_target_trouble(name, "", "")
             self._tools.store.note("target", "", {"target": name, "kind": kind, "message": message})
         except ReconcilerError:
             return  # the store's trouble is reported by whoever looks next; the breaker works without it
@@ -213,19 +220,17 @@ class Targets:
     # --- life ------------------------------------------------------------------------------------------------------
 
     def renew(self, tools: Tools, known: frozenset[str]) -> None:
-        """Use the targets as they are configured now; every breaker is closed, because the trouble may be mended."""
+        """Use the targets as they are configured now; those that could not be used are asked whether they can."""
         with self._guard:
             self._tools = tools
             dispatchers = dict(self._dispatchers)
-            for breaker in self._breakers.values():
-                breaker.close()
         for name, dispatcher in dispatchers.items():
             dispatcher.renew(tools)
-            if name in known:
-                dispatcher.accept()
-            else:
+            if name not in known:
                 dispatcher.refuse("the configuration no longer has this target")
-            self._release(name)
+            else:
+                self.reopen(name)
+        self.ask_all()
 
     def end(self) -> list[threading.Thread]:
         """Begin nothing further and let calls in flight end; the threads that wait for that."""

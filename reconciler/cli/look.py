@@ -3,14 +3,14 @@
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.common import (
     Session,
-    check_tasks,
     complete_tasks,
     format_option,
     pass_session,
@@ -18,12 +18,15 @@ from reconciler.cli.common import (
     tasks_argument,
     warn,
 )
+from reconciler.core.status import State, TaskStatus, counted, moment
+from reconciler.core.status import explain as sentence
 
 if TYPE_CHECKING:
-    from reconciler.core.status import TaskStatus
+    from reconciler.cli.view import View, Viewer
     from reconciler.model import JournalEntry, Json
 
 _HEAD_CELLS = 3  # of a row that is printed as a block: they stand on its first line
+_PLAN_DIGITS = 12
 _STYLES = {
     "synced": "green",
     "failed": "red",
@@ -36,27 +39,88 @@ _STYLES = {
 
 @click.command()
 @tasks_argument()
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in State]),
+    help="Only tasks in this state; may be given more than once.",
+)
+@click.option("--watch", "watching", is_flag=True, help="Go on, and show what changes, until Ctrl-C.")
 @format_option("text", "json")
 @pass_session
-def status(session: Session, task: tuple[str, ...], format_: str) -> int:
+def status(session: Session, task: tuple[str, ...], states: tuple[str, ...], watching: bool, format_: str) -> int:
     """Show the state of every task.
 
     States: synced, out-of-sync, applying, verifying, unconfirmed, failed, blocked, suspended, invalid, orphaned, each
-    with since when, why, and the next step. Exits 0 whatever they are.
+    with since when, until when, why, and the next step. While a daemon runs, they are what it said last, and no file
+    is read; else files and records are compared.
+
+    --watch keeps a terminal up to date, the tasks first that somebody has to look at. Without a terminal it prints a
+    line for each change; with --format json, one JSON object a line. Exits 0 whatever the states are.
     """
-    found, holder, troubles = _statuses(session, task)
+    from reconciler.cli.view import Viewer
+
+    with Viewer(session.settings(), task) as viewer:
+        viewer.check_names()
+        if watching:
+            _watch(session, viewer, states, format_)
+            return 0
+        whole = viewer.look()
+    view = _only(whole, states)
     if format_ == "json":
-        rows = [_status_row(one) for one in found]
-        targets = [{"target": name, "kind": kind, "message": text} for name, (kind, text) in troubles.items()]
-        print_json({"version": 1, "tasks": rows, "targets": targets, "lock": holder or None})
-        return 0
-    rows = [[s.task, s.state.value, _time(s.since), s.reason, s.next_step] for s in found]
-    _table(session, ("task", "state", "since", "why", "next"), rows)
-    for name, (kind, text) in troubles.items():
-        warn(f"target {name}: {kind}: {text}")
-    if holder:
-        warn(f"writer lock: held by {holder}")
+        print_json(_report(view))
+    else:
+        rows = [[s.task, s.state.value, _time(s.since), _time(s.until), s.reason, s.next_step] for s in view.tasks]
+        _table(session, ("task", "state", "since", "until", "why", "next"), rows)
+    _say_source(view)
+    warn(counted(whole.tasks))
     return 0
+
+
+def _watch(session: Session, viewer: "Viewer", states: tuple[str, ...], format_: str) -> None:
+    import os
+
+    from reconciler.cli import live
+
+    def look() -> "View":
+        return _only(viewer.look(), states)
+
+    if format_ == "text" and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        with live.Screen(colored=session.colored).open() as screen:
+            live.watch(look, screen.show)
+    else:
+        live.watch(look, live.Lines(status_row if format_ == "json" else None).show)
+
+
+def _only(view: "View", states: tuple[str, ...]) -> "View":
+    return replace(view, tasks=tuple(one for one in view.tasks if one.state.value in states)) if states else view
+
+
+def _say_source(view: "View") -> None:
+    """Who says so, and what concerns all."""
+    for remark in view.remarks:
+        warn(remark)
+    for one in view.troubles:
+        since = f" since {moment(one.since)}" if one.since else ""
+        warn(f"target {one.target}: {one.kind}{since}: {one.message}")
+    warn(view.source)
+    if view.holder and view.holder not in view.source:
+        warn(f"writer lock: held by {view.holder}")
+
+
+def _report(view: "View") -> "Json":
+    targets = [
+        {"target": one.target, "kind": one.kind, "since": _iso(one.since), "message": one.message}
+        for one in view.troubles
+    ]
+    return {
+        "version": 1,
+        "source": view.source,
+        "tasks": [status_row(one) for one in view.tasks],
+        "targets": targets,
+        "lock": view.holder or None,
+    }
 
 
 @click.command()
@@ -66,69 +130,59 @@ def status(session: Session, task: tuple[str, ...], format_: str) -> int:
 def explain(session: Session, task: str, format_: str) -> int:
     """Say why nothing happens to a task, and what to do.
 
-    One or two sentences: the state, since when, the reason, until when, the next step.
+    One or two sentences: the state, since when, the reason, until when, the next step. TASK may be a folder of tasks.
     """
+    from reconciler.cli.view import Viewer
     from reconciler.core.render.words import safe
-    from reconciler.core.status import explain as sentence
 
-    found, _, _ = _statuses(session, (task,))
+    with Viewer(session.settings(), (task,)) as viewer:
+        viewer.check_names()
+        view = viewer.look()
+    now = datetime.now(UTC)
     if format_ == "json":
-        print_json({"version": 1, "tasks": [{**_status_row(one), "text": sentence(one)} for one in found]})
+        print_json({"version": 1, "tasks": [{**status_row(one), "text": sentence(one, now)} for one in view.tasks]})
     else:
-        for one in found:
-            click.echo(safe(sentence(one)))
+        for one in view.tasks:
+            click.echo(safe(sentence(one, now)))
+    _say_source(view)
+    if not view.tasks:
+        warn(
+            f'the daemon has said nothing of "{task}" yet: it may be new, or just gone; reconciler sync asks it to look'
+        )
     return 0
 
 
-def _statuses(session: Session, tasks: tuple[str, ...]) -> "tuple[list[TaskStatus], str, dict[str, tuple[str, str]]]":
-    from reconciler import wiring
-    from reconciler.core.status import status_of
-
-    settings = session.settings()
-    store = wiring.open_store(settings, read_only=True)
-    try:
-        check_tasks(settings, store, tasks)
-        survey = wiring.reconciler(settings, store).survey(settings.policy, tasks)
-        records = store.records()
-        holder = store.holder()
-        troubles = dict(store.target_trouble())
-    finally:
-        store.close()
-    for remark in survey.plan.remarks:
-        warn(remark)
-    calling = holder is not None
-    found = [
-        status_of(item, records.get(item.address), calling=calling, trouble=troubles.get(item.target, ("", ""))[1])
-        for item in survey.plan.items
-    ]
-    return found, str(holder) if holder else "", troubles
-
-
-def _status_row(one: "TaskStatus") -> "Json":
+def status_row(one: TaskStatus) -> "dict[str, Json]":
+    """A status as JSON."""
     return {
         "task": one.task,
         "state": one.state.value,
-        "since": one.since.isoformat() if one.since else None,
+        "since": _iso(one.since),
         "reason": one.reason,
         "next": one.next_step or None,
-        "until": one.until.isoformat() if one.until else None,
+        "until": _iso(one.until),
         "revision": one.revision or None,
         "ticket": one.ticket,
         "request_id": one.request_id,
     }
 
 
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
 @click.command()
 @click.argument("task", required=False, shell_complete=complete_tasks)
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
-@click.option("--verify", is_flag=True, help="Check the hash chain of the whole journal first.")
+@click.option("--verify", is_flag=True, help="Check the hash chain of the journal first.")
 @format_option("text", "json")
 @pass_session
 def history(session: Session, task: str | None, limit: int, verify: bool, format_: str) -> int:
     """Show what was done, newest first.
 
-    Every intent is written down before its call, every outcome after it; nothing is ever removed. --verify exits 1
-    when a row was changed, removed or put in from outside.
+    Every intent is written down before its call, every outcome after it, and nothing is changed afterwards; the
+    daemon drops rows older than daemon.history_days. --verify exits 1 when a row was changed, removed or put in from
+    outside.
     """
     from reconciler import wiring
 
@@ -136,7 +190,9 @@ def history(session: Session, task: str | None, limit: int, verify: bool, format
     store = wiring.open_store(settings, read_only=True)
     try:
         if verify:
-            warn(f"journal intact: {store.verify_journal()} rows")
+            intact, dropped = store.verify_journal(), store.dropped_rows()
+            older = f"; {dropped:,} older ones were dropped (daemon.history_days)" if dropped else ""
+            warn(f"journal intact: {intact:,} rows{older}")
         entries = store.history(task, limit)
         if task is not None and not entries:
             warn(f'nothing was recorded of a task named "{task}"')
@@ -145,9 +201,15 @@ def history(session: Session, task: str | None, limit: int, verify: bool, format
     if format_ == "json":
         print_json({"version": 1, "entries": [_history_row(entry) for entry in entries]})
     else:
-        rows = [[_time(e.at), e.task, e.kind, e.action, e.outcome, str(e.ticket or ""), _detail(e)] for e in entries]
-        _table(session, ("at", "task", "what", "action", "outcome", "ticket", "detail"), rows)
+        heads = ("at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "detail")
+        _table(session, heads, map(_history_cells, entries))
     return 0
+
+
+def _history_cells(entry: "JournalEntry") -> list[str]:
+    ticket = "" if entry.ticket is None else str(entry.ticket)
+    at, plan = moment(entry.at), entry.plan[:_PLAN_DIGITS]
+    return [at, entry.task, entry.kind, entry.action, entry.outcome, ticket, entry.revision, plan, _detail(entry)]
 
 
 def _history_row(entry: "JournalEntry") -> "Json":
@@ -172,7 +234,7 @@ def _detail(entry: "JournalEntry") -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z") if at else ""
+    return moment(at) if at else ""
 
 
 def _table(session: Session, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

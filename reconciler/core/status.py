@@ -24,6 +24,10 @@ class State(Enum):
     ORPHANED = "orphaned"
 
 
+FOLLOWED = ("", "followed")
+"""Channel and subject under which the store keeps how far the daemon followed the journal and looked at what it asks
+for, as a sequence number: no channel of notifications has an empty name."""
+
 UNDER_WAY = (State.OUT_OF_SYNC, State.APPLYING, State.VERIFYING)
 """States that pass by themselves where a daemon runs."""
 
