@@ -6,8 +6,9 @@ its record is not compared. So a look costs what changed, not what there is.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 
 from reconciler.core.desired import Desired
 from reconciler.core.validation.validator import Validator, address_clashes
@@ -90,7 +91,10 @@ class Inventory:
         self._validator = validator
         self._known: dict[str, Known] = {}
         self._at: dict[str, dict[str, Address]] = {}  # {Address.id: {name of a task that declares it: Address}}
+        self._crowded: set[str] = set()  # addresses that several tasks declare
         self._disturbed: set[str] = set()
+        self._valid: dict[str, Address] | None = {}  # None: to be made anew
+        self._sum = 0  # of all imprints: changes with one task without a walk over the others
 
     def see(self, entry: Entry, *, anew: bool = False) -> tuple[Known, Task | None]:
         """Look at one task.
@@ -143,18 +147,32 @@ class Inventory:
         if old != new:
             self._leave(name, old)
             if known is not None and known.address is not None:
-                self._disturbed |= self._at.setdefault(new, {}).keys()
-                self._at[new][name] = known.address
+                self._come(name, new, known.address)
         if known is not None:
             self._known[name] = known
+        self._sum = (self._sum + _weight(known) - _weight(before)) % _MODULUS
 
-    def _leave(self, name: str, address: str) -> None:
-        if address:
-            others = self._at[address]
+    def _come(self, name: str, address_id: str, address: Address) -> None:
+        others = self._at.setdefault(address_id, {})
+        self._disturbed |= others.keys()
+        others[name] = address
+        self._recount(address_id)
+
+    def _leave(self, name: str, address_id: str) -> None:
+        if address_id:
+            others = self._at[address_id]
             del others[name]
             self._disturbed |= others.keys()
+            self._recount(address_id)
             if not others:
-                del self._at[address]
+                del self._at[address_id]
+
+    def _recount(self, address_id: str) -> None:
+        self._valid = None
+        if len(self._at[address_id]) > 1:
+            self._crowded.add(address_id)
+        else:
+            self._crowded.discard(address_id)
 
     def disturbed(self) -> set[str]:
         """Tasks whose address another one came to or left, since this was asked last."""
@@ -167,14 +185,16 @@ class Inventory:
         """Tasks, valid or not."""
         return len(self._known)
 
-    def addresses(self) -> set[str]:
-        """Address.id of every valid task, clashing ones included."""
-        return set(self._at)
+    def undeclared(self, address_ids: Iterable[str]) -> Iterator[str]:
+        """Those of which no valid task has the Address.id; one that clashes with another has it too."""
+        return filterfalse(self._at.__contains__, address_ids)
 
-    def valid(self) -> dict[str, Address]:
-        """`{task: Address}` of every valid task, clashing ones not included."""
-        alone = (names for names in self._at.values() if len(names) == 1)
-        return {name: address for names in alone for name, address in names.items()}
+    def valid(self) -> Mapping[str, Address]:
+        """`{task: Address}` of every valid task, clashing ones not included; what was handed out never changes."""
+        if self._valid is None:
+            alone = (names for names in self._at.values() if len(names) == 1)
+            self._valid = {name: address for names in alone for name, address in names.items()}
+        return self._valid
 
     def is_valid(self, name: str) -> bool:
         """Whether there is a valid task of that name, whose address no other one declares."""
@@ -189,7 +209,7 @@ class Inventory:
 
     def clashes(self) -> dict[str, Violation]:
         """`{task: violation}` for every two tasks that have one address."""
-        crowded = (names for names in self._at.values() if len(names) > 1)
+        crowded = (self._at[address_id] for address_id in sorted(self._crowded))
         return address_clashes(pair for names in crowded for pair in sorted(names.items()))
 
     def names_below(self, folder: str) -> frozenset[str]:
@@ -198,10 +218,19 @@ class Inventory:
 
     def revision(self) -> str:
         """Name of everything that the files say: "sha256:" and 12 digits."""
-        digest = hashlib.sha256()
-        for name in sorted(self._known):
-            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + self._known[name].imprint)
-        return f"sha256:{digest.hexdigest()[:12]}"
+        return f"sha256:{hashlib.sha256(self._sum.to_bytes(_SUM_BYTES, 'big')).hexdigest()[:12]}"
+
+
+_SUM_BYTES = 32
+_MODULUS = 1 << (8 * _SUM_BYTES)
+
+
+def _weight(known: Known | None) -> int:
+    """What a task adds to the sum: the order of tasks does not matter to it."""
+    if known is None:
+        return 0
+    material = known.name.encode("utf-8", "surrogateescape") + b"\0" + known.imprint
+    return int.from_bytes(hashlib.sha256(material).digest(), "big")
 
 
 def imprint_of(raw: RawTask) -> bytes:

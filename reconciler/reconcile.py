@@ -186,7 +186,7 @@ class Reconciler:
     def _conclude(self, look: "_Look") -> Survey:
         found, inventory = look.found, self._inventory
         self._settle_clashes(look)
-        lost = [look.records[a] for a in look.records.keys() - inventory.addresses()]
+        lost = [look.records[address] for address in inventory.undeclared(look.records)]
         orphans = [
             planning.orphaned(record, moved=inventory.is_valid(record.task))
             for record in lost

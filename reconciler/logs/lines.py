@@ -84,7 +84,7 @@ def line_of(event: Event) -> Line:
 def _(event: StateChanged) -> Line:
     status, is_same = event.status, event.before is event.status.state
     state = status.state.value
-    is_expected = event.before is None and status.state is State.SYNCED
+    is_expected = status.state is State.SYNCED and event.before in (None, State.SYNCED)  # helps nobody at 3 a.m.
     return Line(
         level="debug" if is_expected else _WORSE.get(status.state, "info"),
         event=f"{status.task} is {'still ' if is_same else ''}{state}",
