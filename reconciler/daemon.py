@@ -6,6 +6,7 @@ watchdog is fed by it alone.
 """
 
 import queue
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from reconciler.agenda import Agenda
 from reconciler.config import Settings
 from reconciler.core.policy import ALL_TASKS, Policy
 from reconciler.core.quiet import Quiet
+from reconciler.core.status import FOLLOWED
 from reconciler.dispatch import MISCONFIGURED
 from reconciler.errors import ReconcilerError
 from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
@@ -130,6 +132,7 @@ class Daemon:
         self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()  # targets of which that was told
         self._everything: tuple[str, float] | None = ("start", 0.0)  # (why to look at all tasks, when)
         self._sequence = store.last_sequence()  # of the journal, as far as it was followed
+        self._asked: deque[tuple[int, float]] = deque()  # (row, when it was followed): to be answered
         self._troubles = dict(store.target_trouble())
         self._progress = clock.monotonic()
         self._fed = self._housekept = clock.monotonic() - HOUSEKEEPING_S
@@ -208,8 +211,24 @@ class Daemon:
         if names:
             self._conclude(self._passes.some(names, self._cause))
             self._cause = "retry"
-        else:
+        self._answer()
+        if not names:
             self._agenda.wait(self._longest_s())
+
+    def _answer(self) -> None:
+        """Say how far the journal was followed and what it asks for was looked at: `sync --wait` waits for that."""
+        if not self._asked or self._everything is not None or self._problem:
+            return
+        waits_since = self._clock.monotonic() - self._agenda.waiting()[1]
+        answered = [sequence for sequence, at in self._asked if at < waits_since]
+        try:
+            if answered:
+                self._store.set_notified(*FOLLOWED, str(answered[-1]))
+        except ReconcilerError as error:
+            self._problem = str(error)
+            return
+        for _ in answered:
+            self._asked.popleft()
 
     def _longest_s(self) -> float:
         quiet_at = self._quiet.next_s()
@@ -234,6 +253,7 @@ class Daemon:
         self._conclude(ended)
         if not ended.problem and not self._begun:
             self._begun = True
+            self._asked.append((self._sequence, 0.0))
             self._told(self._manager.ready(self._summary()))
 
     def _conclude(self, ended: PassEnded) -> None:
@@ -303,12 +323,13 @@ class Daemon:
             return
         self._cause = "command"
         if entry.kind in ("retry", "release"):
-            self._passes.try_again((entry.task,))
+            self._passes.try_again(entry.task)
             self._targets.ask_all()
         if entry.task in ("", ALL_TASKS):
             self._want_everything("command")
         else:
             self._agenda.add((entry.task,))
+        self._asked.append((entry.sequence, self._clock.monotonic()))
 
     def _follow_targets(self) -> None:
         """Tasks of a target that can be used again, or no longer, are in another state."""

@@ -215,7 +215,7 @@ class Passes:
     def _status(self, item: Item, record: Record | None, offer: Offer | None) -> TaskStatus:
         job = self._targets.job(item.task)
         trouble = self._targets.trouble(item.target)
-        status = status_of(item, record, calling=False, trouble=trouble)
+        status = status_of(item, record, calling=False, trouble=trouble, daemon=True)
         if job is not None and record is not None and record.condition in _UNDER_WAY:
             return _under_way(status, item, record)
         with self._guard:
@@ -274,10 +274,10 @@ class Passes:
             return max(result.retry_in_s, delay_s(number, fraction))
         return None
 
-    def try_again(self, names: Iterable[str]) -> None:
-        """Somebody asked for it: no task of these waits for its next try."""
+    def try_again(self, task: str) -> None:
+        """Somebody asked for it: this task, or every one for "", does not wait for its next try."""
         with self._guard:
-            for name in names:
+            for name in (task,) if task else tuple(self._tries):
                 self._tries.pop(name, None)
 
 

@@ -87,6 +87,7 @@ class _Service:
 
     def run(self) -> None:
         """From the first look to the last."""
+        self._renew_pages(self._settings)
         self._started = True
         if self._notifier is not None:
             self._notifier.start()
@@ -121,7 +122,8 @@ class _Service:
             raise ConfigError(f"{settings.path}: state.url: another store needs a restart of the daemon")
         notifier = self._new_notifier(settings)
         setup = self._setup(settings, ears)
-        self._renew_pages(settings)
+        if self._started:
+            self._renew_pages(settings)
         self._renew_notifier(notifier)
         _set_up_logs(settings)
         self._settings = settings

@@ -6,6 +6,7 @@ from contextlib import closing
 from enum import Enum
 
 from reconciler.core.breaker import Breaker
+from reconciler.core.status import moment
 from reconciler.dispatch import MISCONFIGURED, Dispatcher
 from reconciler.errors import ReconcilerError, TargetError, TargetMisconfiguredError
 from reconciler.events import Event, TargetChanged
@@ -98,7 +99,8 @@ class Targets:
     def trouble(self, name: str) -> str:
         """Why a target cannot be used; "" when it can."""
         with self._guard:
-            return self._breakers[name].message if name in self._breakers else ""
+            breaker = self._breakers.get(name)
+            return f"{breaker.message} (since {moment(breaker.since)})" if breaker and breaker.since else ""
 
     def troubles(self) -> dict[str, str]:
         """`{target: kind of trouble}` of those whose breaker is open."""
@@ -149,7 +151,7 @@ class Targets:
         """Open the breaker of a target that turned out to be misconfigured."""
         if isinstance(event, TargetChanged) and event.kind == MISCONFIGURED:
             with self._guard:
-                self._breaker(event.target).open(event.kind, event.message)
+                self._breaker(event.target).open(event.kind, event.message, self._tools.clock.now())
             self._ask_later(event.target)
 
     def reopen(self, name: str) -> None:
@@ -188,7 +190,7 @@ class Targets:
 
     def _open(self, name: str, kind: str, error: TargetError) -> None:
         with self._guard:
-            is_news = self._breaker(name).open(kind, str(error))
+            is_news = self._breaker(name).open(kind, str(error), self._tools.clock.now())
             dispatcher = self._dispatcher(name)
         if is_news:
             self._tools.tell(TargetChanged(name, kind, str(error)))

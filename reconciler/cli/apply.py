@@ -19,6 +19,7 @@ from reconciler.cli.common import (
     tasks_argument,
     warn,
 )
+from reconciler.errors import StoreLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ PLAN_ID = re.compile(r"[0-9a-f]{8,64}")
     show_default=True,
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="How long to wait for another apply to end.",
+    help="How long to wait for another process that calls OMS.",
 )
 @format_option("text", "json")
 @pass_session
@@ -124,6 +125,8 @@ class _Request:
         store = wiring.open_store(settings, read_only=False)
         try:
             return self._apply(settings, store, tasks, saved)
+        except StoreLockedError as error:
+            raise _with_a_way_out(error, store) from None
         finally:
             store.close()
 
@@ -244,6 +247,18 @@ class _Request:
             if (item.task not in seen or item.intended is Action.RESET) and _is_of_interest(item)
         ]
         return {"version": 1, "plan": survey.plan.id, "results": rows, "summary": _counts(survey, results)}
+
+
+def _with_a_way_out(error: StoreLockedError, store: "SqliteStore") -> StoreLockedError:
+    """The same error; beside a daemon, which never lets go, with what to do instead."""
+    from reconciler.cli.view import daemon_of
+
+    if daemon_of(store) is None:
+        return error
+    return StoreLockedError(
+        f"{error}. The daemon sends by itself what the plan shows: reconciler sync --wait asks it to do so now, and"
+        " plan, status and history work beside it. Stop it only for what it never does: --force and --resend"
+    )
 
 
 def _is_of_interest(item: "Item") -> bool:

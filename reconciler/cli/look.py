@@ -1,8 +1,6 @@
 """`reconciler status`, `explain`, `history`: what is, why, and what was done. They change nothing."""
 
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from reconciler.cli.common import (
     tasks_argument,
     warn,
 )
+from reconciler.cli.table import print_table
 from reconciler.core.status import State, TaskStatus, counted, moment
 from reconciler.core.status import explain as sentence
 
@@ -25,16 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.view import View, Viewer
     from reconciler.model import JournalEntry, Json
 
-_HEAD_CELLS = 3  # of a row that is printed as a block: they stand on its first line
 _PLAN_DIGITS = 12
-_STYLES = {
-    "synced": "green",
-    "failed": "red",
-    "invalid": "red",
-    "unconfirmed": "yellow",
-    "blocked": "yellow",
-    "out-of-sync": "yellow",
-}
 
 
 @click.command()
@@ -68,13 +58,14 @@ def status(session: Session, task: tuple[str, ...], states: tuple[str, ...], wat
             return 0
         whole = viewer.look()
     view = _only(whole, states)
+    _say_troubles(view)
     if format_ == "json":
         print_json(_report(view))
     else:
         rows = [[s.task, s.state.value, _time(s.since), _time(s.until), s.reason, s.next_step] for s in view.tasks]
-        _table(session, ("task", "state", "since", "until", "why", "next"), rows)
-    _say_source(view)
-    warn(counted(whole.tasks))
+        print_table(session, ("task", "state", "since", "until", "why", "next"), rows)
+        warn(view.source)
+        warn(counted(whole.tasks))
     return 0
 
 
@@ -97,16 +88,19 @@ def _only(view: "View", states: tuple[str, ...]) -> "View":
     return replace(view, tasks=tuple(one for one in view.tasks if one.state.value in states)) if states else view
 
 
-def _say_source(view: "View") -> None:
-    """Who says so, and what concerns all."""
+def _say_troubles(view: "View") -> None:
+    """What concerns all tasks."""
     for remark in view.remarks:
         warn(remark)
     for one in view.troubles:
         since = f" since {moment(one.since)}" if one.since else ""
         warn(f"target {one.target}: {one.kind}{since}: {one.message}")
-    warn(view.source)
-    if view.holder and view.holder not in view.source:
+    if view.holder and not view.by_daemon:
         warn(f"writer lock: held by {view.holder}")
+
+
+def _source(view: "View") -> str:
+    return "daemon" if view.by_daemon else "files"
 
 
 def _report(view: "View") -> "Json":
@@ -116,7 +110,7 @@ def _report(view: "View") -> "Json":
     ]
     return {
         "version": 1,
-        "source": view.source,
+        "source": _source(view),
         "tasks": [status_row(one) for one in view.tasks],
         "targets": targets,
         "lock": view.holder or None,
@@ -139,12 +133,19 @@ def explain(session: Session, task: str, format_: str) -> int:
         viewer.check_names()
         view = viewer.look()
     now = datetime.now(UTC)
+    _say_troubles(view)
     if format_ == "json":
-        print_json({"version": 1, "tasks": [{**status_row(one), "text": sentence(one, now)} for one in view.tasks]})
+        print_json(
+            {
+                "version": 1,
+                "source": _source(view),
+                "tasks": [{**status_row(one), "text": sentence(one, now)} for one in view.tasks],
+            }
+        )
     else:
         for one in view.tasks:
             click.echo(safe(sentence(one, now)))
-    _say_source(view)
+        warn(view.source)
     if not view.tasks:
         warn(
             f'the daemon has said nothing of "{task}" yet: it may be new, or just gone; reconciler sync asks it to look'
@@ -202,7 +203,7 @@ def history(session: Session, task: str | None, limit: int, verify: bool, format
         print_json({"version": 1, "entries": [_history_row(entry) for entry in entries]})
     else:
         heads = ("at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "detail")
-        _table(session, heads, map(_history_cells, entries))
+        print_table(session, heads, map(_history_cells, entries))
     return 0
 
 
@@ -235,34 +236,3 @@ def _detail(entry: "JournalEntry") -> str:
 
 def _time(at: datetime | None) -> str:
     return moment(at) if at else ""
-
-
-def _table(session: Session, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; where it does not fit a terminal, a block a row."""
-    from reconciler.core.render.words import safe
-
-    cells = [[safe(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    if width is not None and sum(widths) + 2 * len(widths) > width:
-        for row in cells:
-            _print_block(session, heads, row)
-        return
-    click.echo(click.style(_line(heads, widths), bold=True), color=session.colored)
-    for row in cells:
-        padded = [cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)]
-        styled = [click.style(text, fg=_STYLES.get(cell)) for text, cell in zip(padded, row, strict=True)]
-        click.echo("  ".join(styled if session.colored else padded).rstrip())
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def _print_block(session: Session, heads: Sequence[str], row: Sequence[str]) -> None:
-    """The short cells on one line, the long ones below it, whole: names and commands are there to be copied."""
-    short = [click.style(cell, fg=_STYLES.get(cell)) for cell in row[:_HEAD_CELLS] if cell]
-    click.echo("  ".join(short), color=session.colored)
-    for head, cell in zip(heads[_HEAD_CELLS:], row[_HEAD_CELLS:], strict=True):
-        if cell:
-            click.echo(f"    {head}: {cell}")

@@ -1,18 +1,26 @@
-"""`adopt`, `forget`, `retry`, `suspend`, `resume`: one short transaction on the store each, and no call."""
+"""`adopt`, `forget`, `retry`: short transactions on the store, and no call."""
 
-import re
-from datetime import UTC, datetime, timedelta
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import Session, check_known, check_tasks, pass_session, say, tasks_argument
-from reconciler.core.policy import ALL_TASKS
+from reconciler.cli.common import Session, check_known, pass_session, say, tasks_argument
+from reconciler.model import Condition
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[mhd])")
+if TYPE_CHECKING:
+    from reconciler.config import Settings
+    from reconciler.model import Record
+    from reconciler.state.sqlite import SqliteStore
 
 
-def _need_tasks_or(flag: str, task: tuple[str, ...], *, given: bool) -> None:
+def need_tasks_or(flag: str, task: tuple[str, ...], *, given: bool) -> None:
+    """Refuse a command line that names no tasks, or some beside a flag that means others.
+
+    Raises:
+        click.UsageError: with what is expected.
+    """
     if bool(task) == given:
         raise click.UsageError(f"name tasks, or give {flag}, and not both")
 
@@ -30,7 +38,7 @@ def adopt(session: Session, task: tuple[str, ...], all_: bool, reason: str) -> i
     """
     from reconciler import wiring
 
-    _need_tasks_or("--all", task, given=all_)
+    need_tasks_or("--all", task, given=all_)
     settings = session.settings()
     check_known(task, wiring.source(settings).names())
     store = wiring.open_store(settings, read_only=False)
@@ -60,11 +68,11 @@ def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
     from reconciler import wiring
     from reconciler.model import Action
 
-    _need_tasks_or("--vanished", task, given=vanished)
+    need_tasks_or("--vanished", task, given=vanished)
     settings = session.settings()
     store = wiring.open_store(settings, read_only=False)
     try:
-        survey = wiring.reconciler(settings, store).survey(settings.policy, ())
+        survey = wiring.reconciler(settings, store, lenient=True).survey(settings.policy, (), most=0)
         orphans = [item for item in survey.plan.items if item.action is Action.ORPHANED]
         for name in task:
             if not any(item.task == name for item in orphans):
@@ -86,117 +94,72 @@ def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
 @tasks_argument(required=True)
 @pass_session
 def retry(session: Session, task: tuple[str, ...]) -> int:
-    """Clear a failed or unknown outcome, so that the next apply tries again.
+    """Clear a failed or unknown outcome, so that it is tried again.
 
-    Sends nothing itself. What an unanswered update may have done stays in doubt until one is answered.
+    A running daemon tries again at once, also what it would have tried later; else the next apply does. Lets the
+    targets of the tasks be used again, too. Sends nothing itself. What an unanswered update may have done stays in
+    doubt until one is answered.
     """
     from reconciler import wiring
-    from reconciler.model import Condition
-    from reconciler.reconcile import is_chosen
+    from reconciler.cli.view import check_names, daemon_of
 
-    clearable = (Condition.FAILED, Condition.RETRYING, Condition.UNKNOWN, Condition.APPLYING)
     settings = session.settings()
-    store = wiring.open_store(settings, read_only=False)
-    try:
-        records = store.records().values()
-        check_tasks(settings, store, task)
-        chosen = [record for record in records if is_chosen(record.task, task)]
-        stuck = [record for record in chosen if record.condition in clearable]
-        survey = wiring.reconciler(settings, store).survey(settings.policy, task)
-        targets = {item.target for item in survey.plan.items} & store.target_trouble().keys()
+    with closing(wiring.open_store(settings, read_only=False)) as store:
+        check_names(settings, store, task)
+        daemon = daemon_of(store) is not None
+        chosen = _chosen_records(store, task)
+        stuck = [record for record in chosen if record.condition in _CLEARABLE]
+        targets = _targets(settings, store, task, chosen) & store.target_trouble().keys()
+        for target in sorted(targets):
+            store.release_target(target, f"retry of {', '.join(task)}")
+            say(f"target {target}: cleared")
         for record in stuck:
             store.retry(record.address)
-            say(f"{record.task}: cleared; the next apply sends what differs, else looks at the component")
-        for target in sorted(targets):
-            store.set_target_trouble(target, "", "")
-            say(f"target {target}: cleared")
-        if not (stuck or targets):
-            say("nothing to clear")
-    finally:
-        store.close()
+            say(f"{record.task}: cleared; {_BY_DAEMON if daemon else _BY_APPLY}")
+        rest = _waiting(store, task) - {record.task for record in stuck} if daemon else frozenset()
+        for name in sorted(rest):
+            store.note("retry", name, {"reason": "asked for by command"})
+            say(f"{name}: the daemon tries again now")
+    if not (stuck or targets or rest):
+        say("nothing to clear")
     return 0
 
 
-@click.command()
-@tasks_argument()
-@click.option("--all", "all_", is_flag=True, help="Every task, present and future.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; shown wherever it holds something.")
-@click.option("--until", metavar="TIME", help="When it ends: 2026-12-24T18:00:00Z, or 90m, 2h, 3d from now.")
-@pass_session
-def suspend(session: Session, task: tuple[str, ...], all_: bool, reason: str, until: str | None) -> int:
-    """Call nothing for a task until it is resumed."""
-    from reconciler import wiring
-    from reconciler.model import Suspension
-
-    _need_tasks_or("--all", task, given=all_)
-    if not reason.strip():
-        raise click.UsageError("--reason must say something: it is what the person at 3 a.m. reads")
-    end = _moment(until) if until is not None else None
-    settings = session.settings()
-    names = _names(session, task)
-    store = wiring.open_store(settings, read_only=False)
-    try:
-        for name in names or (ALL_TASKS,):
-            store.suspend(name, Suspension(reason, end))
-            shown = "all tasks" if name == ALL_TASKS else name
-            until_when = f" until {end.isoformat(timespec='seconds')}" if end else ""
-            say(f"{shown}: suspended{until_when}")
-    finally:
-        store.close()
-    return 0
+_CLEARABLE = (Condition.FAILED, Condition.RETRYING, Condition.UNKNOWN, Condition.APPLYING)
+_BY_APPLY = "the next apply sends what differs, else looks at the component"
+_BY_DAEMON = "the daemon sends what differs, else looks at the component"
 
 
-@click.command()
-@tasks_argument()
-@click.option("--all", "all_", is_flag=True, help="Take back the suspension of all tasks, not those of single ones.")
-@pass_session
-def resume(session: Session, task: tuple[str, ...], all_: bool) -> int:
-    """Take a suspension back.
+def _chosen_records(store: "SqliteStore", task: tuple[str, ...]) -> "list[Record]":
+    from reconciler.reconcile import is_chosen
 
-    One that stands in task.json is taken back there.
-    """
-    from reconciler import wiring
-
-    _need_tasks_or("--all", task, given=all_)
-    settings = session.settings()
-    store = wiring.open_store(settings, read_only=False)
-    try:
-        held = store.suspensions()
-        for name in task or (ALL_TASKS,):
-            below = [one for one in held if one == name or one.startswith(f"{name.rstrip('/')}/")]
-            for one in below:
-                store.resume(one)
-                say(f"{'all tasks' if one == ALL_TASKS else one}: resumed")
-            if not below:
-                say(f"{'all tasks' if name == ALL_TASKS else name}: was not suspended by command")
-    finally:
-        store.close()
-    return 0
+    return [record for record in store.records().values() if is_chosen(record.task, task)]
 
 
-def _names(session: Session, task: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the selected tasks."""
+def _targets(
+    settings: "Settings", store: "SqliteStore", task: tuple[str, ...], records: "list[Record]"
+) -> frozenset[str]:
+    """Targets of the tasks; the files are read only of those that were never sent."""
     from reconciler import wiring
     from reconciler.reconcile import is_chosen
 
-    known = wiring.source(session.settings()).names()
-    check_known(task, known)
-    return tuple(name for name in known if is_chosen(name, task)) if task else ()
+    if not store.target_trouble():
+        return frozenset()
+    found = {json.loads(record.address)[0] for record in records}
+    known = {record.task for record in records}
+    validator = wiring.validator(settings.literal_secrets)
+    for name in wiring.source(settings).names():
+        entry = wiring.source(settings).entry(name) if is_chosen(name, task) and name not in known else None
+        valid = validator.examine(entry.read(), warnings=False).task if entry else None
+        if valid is not None:
+            found.add(valid.address.target)
+    return frozenset(found)
 
 
-def _moment(text: str) -> datetime:
-    """An end: a time with a zone, or a duration from now."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    try:
-        if found := _DURATION.fullmatch(text):
-            end = now + timedelta(**{_UNITS[found["unit"]]: int(found["number"])})
-        else:
-            end = datetime.fromisoformat(text)
-            if end.tzinfo is None:
-                raise click.UsageError(f'--until: expected a time with a zone ("Z" or "+08:00"), found "{text}"')
-            end = end.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.UsageError(f'--until: expected a time like 2026-12-24T18:00:00Z, or 2h, found "{text}"') from None
-    if end <= now:
-        raise click.UsageError(f'--until: expected a time to come, found "{text}"')
-    return end
+def _waiting(store: "SqliteStore", task: tuple[str, ...]) -> frozenset[str]:
+    """Tasks that a daemon does something about later: it may wait for another try, or to look at a component again."""
+    from reconciler.core.status import State
+    from reconciler.reconcile import is_chosen
+
+    later = {State.OUT_OF_SYNC.value, State.BLOCKED.value, State.UNCONFIRMED.value}
+    return frozenset(name for name, said in store.states().items() if said.state in later and is_chosen(name, task))

@@ -1,5 +1,7 @@
 """When to stop using a target, and when to ask whether it can be used again."""
 
+from datetime import datetime
+
 from reconciler.core.backoff import delay_s
 
 SUSPICIOUS = 3
@@ -12,6 +14,7 @@ class Breaker:
     def __init__(self) -> None:
         self.kind = ""  # why it is open; "" when it is not
         self.message = ""
+        self.since: datetime | None = None
         self._failed: set[str] = set()
         self._probes = 0
 
@@ -24,16 +27,18 @@ class Breaker:
         """A call was answered."""
         self._failed.clear()
 
-    def open(self, kind: str, message: str) -> bool:
+    def open(self, kind: str, message: str, now: datetime) -> bool:
         """Stop using the target; False when that is nothing new."""
         is_news = kind != self.kind
-        self.kind, self.message = kind, message
+        if is_news:
+            self.kind, self.message, self.since = kind, message, now  # the first words stay: later ones differ in ids
         self._failed.clear()
         return is_news
 
     def close(self) -> bool:
         """Use it again; False when it was not open."""
-        was_open, self.kind, self.message = bool(self.kind), "", ""
+        was_open = bool(self.kind)
+        self.kind, self.message, self.since = "", "", None
         self._failed.clear()
         self._probes = 0
         return was_open

@@ -1,13 +1,17 @@
 import io
 import json
+import re
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.cli.main import run
 from reconciler.simulator.faults import Rule
+from tests.cli.said import AT, daemon_that_said, opened, word
 from tests.projects import KAFKA, MYSQL, ORACLE
 
 STATUS_KEYS = {"task", "state", "since", "reason", "next", "until", "revision", "ticket", "request_id"}
@@ -28,14 +32,14 @@ def apply_change(project, **changes):
 
 def test_before_the_first_run_there_is_no_store_and_status_makes_none(project):
     ended = project.reconciler("status")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, "no daemon runs: from the files and records\n3 tasks: 3 blocked\n")
     assert not project.database.exists()
 
 
 def test_the_table_has_a_line_for_each_task(project):
     project.adopted().break_(ORACLE)
     lines = project.reconciler("status").out.splitlines()
-    assert lines[0].split() == ["task", "state", "since", "why", "next"]
+    assert lines[0].split() == ["task", "state", "since", "until", "why", "next"]
     assert [line.split()[:2] for line in lines[1:]] == [[MYSQL, "synced"], [KAFKA, "synced"], [ORACLE, "invalid"]]
 
 
@@ -76,9 +80,10 @@ def test_a_target_in_trouble_is_named(project):
     project.simulator.set_switches(unsupported=("UpdateIncrSync",))
     assert project.reconciler("apply", "--yes").code in (1, 3)
     ended = project.reconciler("status")
-    assert "target default: capability-missing: " in ended.err
     (target,) = project.reconciler("status", "--format", "json").json["targets"]
     assert (target["target"], target["kind"]) == ("default", "capability-missing")
+    since = target["since"][:19].replace("T", " ")
+    assert f"target default: capability-missing since {since}Z: " in ended.err
 
 
 def test_a_frozen_fleet_is_told_on_standard_error(project):
@@ -86,6 +91,35 @@ def test_a_frozen_fleet_is_told_on_standard_error(project):
     shutil.rmtree(project.desired)
     project.desired.mkdir()
     assert project.reconciler("status").err.startswith("frozen: 3 of 3 known tasks are gone")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [(["synced"], [MYSQL, KAFKA]), (["invalid"], [ORACLE]), (["invalid", "synced"], [MYSQL, KAFKA, ORACLE])],
+)
+def test_tasks_in_some_states_can_be_asked_for_and_all_are_counted(project, wanted, shown):
+    project.adopted().break_(ORACLE)
+    ended = project.reconciler("status", *(word for state in wanted for word in ("--state", state)))
+    assert [line.split()[0] for line in ended.out.splitlines()[1:]] == shown
+    assert ended.err.splitlines()[-1] == "3 tasks: 1 invalid, 2 synced"
+
+
+def test_a_secret_that_cannot_be_read_here_blocks_no_known_task(project, monkeypatch):
+    project.adopted()
+    monkeypatch.delenv("OMS_STORE_PASSWORD")
+    monkeypatch.delenv("SHOP_SINK_PASSWORD")
+    ended = project.reconciler("status")
+    assert ended.err.splitlines()[-1] == "3 tasks: 3 synced"
+    assert "secrets cannot be read here and are taken as unchanged (" in ended.err
+
+
+def test_a_task_has_one_row_also_when_a_reset_waits(project):
+    reset = {"request": "r-1", "id": "np_4x9j00000002", "startTimestamp": "2026-11-20T00:00:00Z", "reason": "x"}
+    project.adopted()
+    (project.desired / KAFKA / "reset.json").write_text(json.dumps(reset))
+    (row,) = project.reconciler("status", KAFKA, "--format", "json").json["tasks"]
+    assert row["state"] == "synced"
+    assert row["reason"].startswith("no difference; reset r-1 of the forward link")
 
 
 def test_reading_commands_are_0_whatever_they_find(project):
@@ -162,7 +196,7 @@ EXPLAINED = [
         "suspend: index rebuild",
         f"reconciler resume {KAFKA}",
     ),
-    (invalid, "invalid", "sink.json: ", "reconciler validate"),
+    (invalid, "invalid", "sink.json:1:2: ", "reconciler validate"),
     (orphaned, "orphaned", "its directory is gone", f"restore the directory, or reconciler forget {KAFKA}"),
     (failed, "failed", "the last attempt failed: ", f"reconciler retry {KAFKA}"),
     (broke, "failed", "EXCEPTION", f"reconciler retry {KAFKA}"),
@@ -182,6 +216,7 @@ def test_explain_says_state_reason_and_next_step(project, make, state, why, step
     ended = project.reconciler("explain", KAFKA)
     assert ended.code == 0
     assert ended.out.startswith(f"{KAFKA} is {state}")
+    assert ended.err.endswith("no daemon runs: from the files and records\n")
     assert why in ended.out
     assert ("Next: " in ended.out) == (step is not None)
     assert (step or "") in ended.out
@@ -192,8 +227,8 @@ def test_explain_says_until_when(project):
     suspended(project)
     (row,) = project.reconciler("explain", KAFKA, "--format", "json").json["tasks"]
     assert set(row) == STATUS_KEYS | {"text"}
-    assert f", until {row['until'][:19].replace('T', ' ')}Z" in row["text"]
-    assert row["text"] in project.reconciler("explain", KAFKA).out
+    assert f"{row['until'][11:19]}Z (in " in row["text"]
+    assert ", until " in row["text"]
 
 
 def test_explain_of_a_folder_explains_the_tasks_in_it(project):
@@ -202,6 +237,64 @@ def test_explain_of_a_folder_explains_the_tasks_in_it(project):
         (project.desired / task).rename(project.desired / "shop" / task)
     lines = project.reconciler("explain", "shop").out.splitlines()
     assert [line.split(" is ")[0] for line in lines] == [f"shop/{MYSQL}", f"shop/{KAFKA}"]
+
+
+# --- beside a daemon -------------------------------------------------------------------------------------------------
+
+
+def test_beside_a_daemon_it_is_told_what_the_daemon_said(project):
+    until = AT + timedelta(hours=1)
+    blocked = word(KAFKA, "blocked", reason="danger: x", next_step="take it back", until=until)
+    with daemon_that_said(project, blocked, word(MYSQL)):
+        ended, found = project.reconciler("status"), project.reconciler("status", "--format", "json")
+    assert "blocked  2026-11-21 21:02:11Z  2026-11-21 22:02:11Z  danger: x      take it back" in ended.out
+    source, counts = ended.err.splitlines()
+    assert re.fullmatch(r"as the daemon sees it \(process \d+ on \S+, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\)", source)
+    assert counts == "2 tasks: 1 blocked, 1 synced"
+    assert (found.json["source"], found.err) == ("daemon", "")
+    assert [(row["task"], row["state"]) for row in found.json["tasks"]] == [(MYSQL, "synced"), (KAFKA, "blocked")]
+
+
+def test_beside_a_daemon_neither_files_nor_secrets_are_needed(project, monkeypatch):
+    shutil.rmtree(project.desired)
+    monkeypatch.delenv("OMS_STORE_PASSWORD")
+    with daemon_that_said(project, word(KAFKA)):
+        assert states(project) == {KAFKA: "synced"}
+        assert project.reconciler("explain", KAFKA).out.startswith(f"{KAFKA} is synced since 2026-11-21 21:02:11Z")
+
+
+def test_a_daemon_that_said_nothing_yet_is_told_so(project):
+    with daemon_that_said(project):
+        assert "the daemon has said nothing of any task yet" in project.reconciler("status").err
+        ended = project.reconciler("explain", KAFKA)
+    assert (ended.code, ended.out) == (0, "")
+    assert "reconciler sync asks it to look" in ended.err
+
+
+def test_another_process_that_calls_is_no_daemon(project):
+    with daemon_that_said(project, word(KAFKA), purpose="apply"):
+        ended = project.reconciler("status")
+    assert "no daemon runs" in ended.err
+    assert ended.out.count("blocked") == 3
+
+
+@pytest.mark.parametrize("command", ["status", "explain"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("shop/orde", 'did you mean "shop/orders"?'), (f"{KAFKA}x", f'did you mean "{KAFKA}"?'), ("zzz", 'named "zzz"')],
+    ids=["said of", "in the files", "nothing like it"],
+)
+def test_a_name_that_nobody_knows_is_wrong_usage(project, command, name, problem):
+    with daemon_that_said(project, word("shop/orders")):
+        ended = project.reconciler(command, name)
+    assert (ended.code, ended.out) == (64, "")
+    assert problem in ended.err
+
+
+def test_a_folder_is_a_name_as_well(project):
+    with daemon_that_said(project, word("shop/a"), word("shop/b"), word("shopping")):
+        out = project.reconciler("explain", "shop/").out
+    assert [line.split(" is ")[0] for line in out.splitlines()] == ["shop/a", "shop/b"]
 
 
 # --- history ---------------------------------------------------------------------------------------------------------
@@ -237,9 +330,24 @@ def test_a_row_has_the_columns_of_the_contract(project):
 def test_the_table_says_what_when_and_why(project):
     project.reconciler("adopt", KAFKA, "--reason", "moved by hand")
     lines = project.reconciler("history").out.splitlines()
-    assert lines[0].split() == ["at", "task", "what", "action", "outcome", "ticket", "detail"]
+    assert lines[0].split() == ["at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "detail"]
     assert KAFKA in lines[1]
     assert "reason: moved by hand" in lines[1]
+
+
+def test_the_table_has_revision_and_plan(project):
+    assert apply_change(project).code == 0
+    plan = next(row["plan"] for row in rows(project, KAFKA) if row["kind"] == "intent")
+    line = next(line for line in project.reconciler("history", KAFKA).out.splitlines() if "intent" in line)
+    assert re.search(rf"sha256:[0-9a-f]{{12}}  {plan[:12]} ", line)
+
+
+def test_an_intact_journal_says_how_many_rows_were_dropped(project):
+    project.adopted()
+    with closing(opened(project)) as store:
+        assert store.prune(datetime.now(UTC) + timedelta(days=1)) == 2
+    ended = project.reconciler("history", "--verify")
+    assert ended.err == "journal intact: 1 rows; 2 older ones were dropped (daemon.history_days)\n"
 
 
 def test_history_of_one_task_and_of_so_many_rows(project):

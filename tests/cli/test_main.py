@@ -282,6 +282,7 @@ def test_commands_are_completed(project, capsys, monkeypatch):
     completed(project.reconciler, monkeypatch, "s")
     assert [line.split(",")[1] for line in capsys.readouterr().out.split()] == [
         "status",
+        "sync",
         "suspend",
         "schema",
         "simulate",

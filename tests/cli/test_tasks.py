@@ -1,9 +1,10 @@
 import shutil
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
 
 import pytest
 
 from reconciler.simulator.faults import Rule
+from tests.cli.said import daemon_that_said, opened, word
 from tests.projects import KAFKA, MYSQL, ORACLE
 
 
@@ -134,86 +135,39 @@ def test_retry_lets_a_target_be_used_again(project):
     assert project.reconciler("apply", "--yes").code == 0
 
 
+def test_retry_of_one_task_leaves_the_targets_of_others(project):
+    project.edit(MYSQL, "task", target="other")
+    with closing(opened(project)) as store:
+        store.set_target_trouble("other", "stopped", "x")
+    assert project.reconciler("retry", KAFKA).out == "nothing to clear\n"
+    assert project.reconciler("retry", MYSQL).out == "target other: cleared\n"
+
+
+def test_a_daemon_hears_of_a_target_that_is_cleared(project):
+    project.adopted()
+    with daemon_that_said(project, word(KAFKA)) as store:
+        store.set_target_trouble("default", "capability-missing", "x")
+        project.reconciler("retry", KAFKA)
+    assert last(project)["kind"] == "release"
+    assert last(project)["detail"] == {"target": "default", "reason": f"retry of {KAFKA}"}
+
+
+@pytest.mark.parametrize("state", ["out-of-sync", "blocked", "unconfirmed"])
+def test_a_daemon_is_asked_to_try_now_what_it_would_try_later(project, state):
+    with daemon_that_said(project, word(KAFKA, state), word(MYSQL, state)):
+        ended = project.reconciler("retry", KAFKA)
+    assert ended.out == f"{KAFKA}: the daemon tries again now\n"
+    assert (last(project)["kind"], last(project)["task"]) == ("retry", KAFKA)
+
+
+def test_beside_a_daemon_retry_reads_no_files(project):
+    shutil.rmtree(project.desired)
+    with daemon_that_said(project, word(KAFKA, "out-of-sync")):
+        assert project.reconciler("retry", KAFKA).code == 0
+
+
 def test_retry_of_a_task_that_was_never_sent_clears_nothing(project):
     assert project.reconciler("retry", KAFKA).out == "nothing to clear\n"
-
-
-# --- suspend and resume ----------------------------------------------------------------------------------------------
-
-
-def test_a_suspended_task_is_not_called_until_it_is_resumed(project):
-    project.adopted().edit(KAFKA, "sink", workerNum="13")
-    assert project.reconciler("suspend", KAFKA, "--reason", "index rebuild").out == f"{KAFKA}: suspended\n"
-    assert plan(project)[KAFKA]["reason"] == "index rebuild"
-    assert project.reconciler("apply", "--yes").code == 0
-    assert project.updates == ()
-    assert project.reconciler("resume", KAFKA).out == f"{KAFKA}: resumed\n"
-    assert actions(project)[KAFKA] == "update"
-
-
-def test_all_tasks_can_be_suspended_at_once(project):
-    project.adopted().edit(KAFKA, "sink", workerNum="13")
-    assert project.reconciler("suspend", "--all", "--reason", "x").out == "all tasks: suspended\n"
-    assert actions(project)[KAFKA] == "suspended"
-    assert project.reconciler("resume", "--all").out == "all tasks: resumed\n"
-    assert actions(project)[KAFKA] == "update"
-
-
-def test_resuming_all_does_not_resume_single_ones(project):
-    project.reconciler("suspend", "--all", "--reason", "x")
-    project.reconciler("suspend", KAFKA, "--reason", "x")
-    project.reconciler("resume", "--all")
-    assert actions(project)[KAFKA] == "suspended"
-
-
-def test_a_folder_is_suspended_and_resumed_task_by_task(project):
-    (project.desired / "shop").mkdir()
-    for task in (KAFKA, MYSQL):
-        (project.desired / task).rename(project.desired / "shop" / task)
-    assert project.reconciler("suspend", "shop", "--reason", "x").out.count(": suspended\n") == 2
-    assert project.reconciler("resume", "shop/").out.count(": resumed\n") == 2
-
-
-def test_resuming_what_is_not_suspended_says_so(project):
-    assert project.reconciler("resume", KAFKA).out == f"{KAFKA}: was not suspended by command\n"
-    assert project.reconciler("resume", "--all").out == "all tasks: was not suspended by command\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90m", 5400), ("2h", 7200), ("3d", 259200), ("2199-12-24T18:00:00Z", None), ("2199-12-24T18:00:00+08:00", None)],
-)
-def test_a_suspension_may_end_by_itself(project, text, seconds):
-    ended = project.reconciler("suspend", KAFKA, "--reason", "x", "--until", text)
-    until = datetime.fromisoformat(ended.out.split(" until ")[1].strip())
-    if seconds:
-        assert timedelta(0) <= datetime.now(UTC) + timedelta(seconds=seconds) - until < timedelta(seconds=30)
-    else:
-        assert until == datetime.fromisoformat(text)
-    assert plan(project)[KAFKA]["until"] == until.isoformat()
-
-
-def test_an_expired_suspension_holds_nothing(project):
-    from reconciler import wiring
-    from reconciler.config import load
-    from reconciler.model import Suspension
-
-    project.adopted().edit(KAFKA, "sink", workerNum="13")
-    store = wiring.open_store(load(project.root / "reconciler.toml"), read_only=False)
-    store.suspend(KAFKA, Suspension("x", datetime.now(UTC) - timedelta(seconds=1)))
-    store.close()
-    assert actions(project)[KAFKA] == "update"
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "soon", "0m", "²h", "2w", "-2h", "99999999d", "2026-12-24", "2199-12-24T18:00:00", "2020-01-01T00:00:00Z", "2199-13-01T00:00:00Z", "9999-12-31T23:59:59-23:59"],
-)  # fmt: skip
-def test_an_end_that_is_none_is_wrong_usage_and_suspends_nothing(project, text):
-    ended = project.reconciler("suspend", KAFKA, "--reason", "x", "--until", text)
-    assert (ended.code, ended.out) == (64, "")
-    assert "--until: expected a time" in ended.err
-    assert plan(project)[KAFKA]["action"] == "blocked"
 
 
 @pytest.mark.parametrize(
@@ -226,11 +180,6 @@ def test_an_end_that_is_none_is_wrong_usage_and_suspends_nothing(project, text):
         (["forget", "nope"], '"nope" is not orphaned'),
         (["retry"], "Missing argument"),
         (["retry", "oceanbase-to-kafk"], 'did you mean "oceanbase-to-kafka"?'),
-        (["suspend", KAFKA], "Missing option '--reason'"),
-        (["suspend", KAFKA, "--reason", " "], "--reason must say something"),
-        (["suspend", "--reason", "x"], "name tasks, or give --all, and not both"),
-        (["suspend", "nope", "--reason", "x"], 'named "nope"'),
-        (["resume"], "name tasks, or give --all, and not both"),
     ],
 )
 def test_wrong_usage_is_64_and_says_what_is_wrong(project, arguments, problem):

@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.status import State, explain, status_of
-from reconciler.model import Action, Condition, Item
+from reconciler.core.status import UNDER_WAY, URGENCY, State, counted, explain, said, status_of
+from reconciler.model import Action, Condition, Item, Place, Severity, TaskState, Violation
 from tests.core.builders import NOW, ready, record_of
 
 RECORD = record_of(ready())
@@ -103,17 +103,77 @@ def test_reason_comes_from_what_knows_most(found, record, reason):
         "secret",
         "capability",
         "approval",
+        "lost_secret",
+        "stop_after_failures",
+        "min_update_interval_s",
     ],
 )
-def test_every_rail_has_a_next_step(rail):
-    step = status_of(item(Action.BLOCKED, rail), RECORD, calling=False).next_step
+@pytest.mark.parametrize("daemon", [True, False])
+def test_every_rail_has_a_next_step(rail, daemon):
+    step = status_of(item(Action.BLOCKED, rail), RECORD, calling=False, daemon=daemon).next_step
     assert step
     assert "{" not in step
 
 
+@pytest.mark.parametrize("daemon", [True, False])
 @pytest.mark.parametrize(("found", "record", "state"), TABLE)
-def test_every_state_but_synced_has_a_next_step(found, record, state):
-    assert bool(status_of(found, record, calling=False).next_step) is (state is not State.SYNCED)
+def test_every_state_but_synced_has_a_next_step(found, record, state, daemon):
+    step = status_of(found, record, calling=False, daemon=daemon).next_step
+    assert bool(step) is (state is not State.SYNCED)
+
+
+@pytest.mark.parametrize(("found", "record", "state"), TABLE)
+def test_beside_a_daemon_nobody_is_told_to_apply(found, record, state):
+    assert "reconciler apply" not in status_of(found, record, calling=False, daemon=True).next_step
+
+
+def test_what_a_target_in_trouble_needs_is_the_next_step_of_what_waits_for_it():
+    found = item(Action.UPDATE, target="a")
+    assert "it is asked again by itself" in status_of(found, RECORD, calling=False, trouble="x", daemon=True).next_step
+    assert "then reconciler apply" in status_of(found, RECORD, calling=False, trouble="x").next_step
+
+
+def violation(place):
+    return Violation("shop", "shop/sink.json", place, "/workerNum", "schema", Severity.ERROR, "an integer", '"abc"')
+
+
+@pytest.mark.parametrize(
+    ("violations", "reason"),
+    [
+        ([Place(4, 16)], 'shop/sink.json:4:16: /workerNum: expected an integer, found "abc"'),
+        ([None, None], 'shop/sink.json: /workerNum: expected an integer, found "abc" (and 1 more problem)'),
+        ([Place(1, 1)] * 3, 'shop/sink.json:1:1: /workerNum: expected an integer, found "abc" (and 2 more problems)'),
+    ],
+)
+def test_of_wrong_files_the_first_problem_is_told_with_its_place(violations, reason):
+    wrong = item(Action.INVALID, violations=tuple(map(violation, violations)))
+    assert status_of(wrong, None, calling=False).reason == reason
+
+
+def test_what_the_daemon_remembered_is_a_status_again():
+    remembered = TaskState("shop", "blocked", NOW, "why", "wait", NOW, "sha256:0", 4711, "r-1", "digest")
+    status = said(remembered)
+    assert (status.task, status.state, status.since, status.until) == ("shop", State.BLOCKED, NOW, NOW)
+    assert (status.reason, status.next_step) == ("why", "wait")
+    assert (status.revision, status.ticket, status.request_id) == ("sha256:0", 4711, "r-1")
+
+
+def test_every_state_has_its_place_in_the_order_of_urgency():
+    assert sorted(URGENCY, key=lambda state: state.value) == sorted(State, key=lambda state: state.value)
+    assert set(UNDER_WAY) < set(State)
+
+
+@pytest.mark.parametrize(
+    ("actions", "text"),
+    [
+        ([], "0 tasks"),
+        ([Action.NOOP], "1 task: 1 synced"),
+        ([Action.NOOP, Action.NOOP, Action.INVALID], "3 tasks: 1 invalid, 2 synced"),
+        ([Action.NOOP] * 1234, "1,234 tasks: 1,234 synced"),
+    ],
+)
+def test_tasks_are_counted_by_state_the_urgent_first(actions, text):
+    assert counted(status_of(item(action), None, calling=False) for action in actions) == text
 
 
 def test_row_carries_what_the_store_knows():
@@ -127,26 +187,58 @@ def test_row_of_an_unknown_task_is_empty_where_nothing_is_known():
     assert (status.since, status.revision, status.ticket, status.request_id) == (None, "", None, None)
 
 
+LATER = NOW + timedelta(minutes=12)
+
+
 @pytest.mark.parametrize(
     ("found", "record", "sentence"),
     [
         pytest.param(
             item(),
             RECORD,
-            "shop is synced since 2026-11-21 12:00:00Z: the item's reason (ticket 4711).",
+            "shop is synced since 2026-11-21 12:00:00Z (12 min ago): the item's reason (ticket 4711).",
             id="synced",
         ),
         pytest.param(
             item(Action.INVALID), None, "shop is invalid: the item's reason. Next: reconciler validate.", id="invalid"
         ),
         pytest.param(
-            item(Action.BLOCKED, "unknown", until=NOW + timedelta(hours=1)),
+            item(Action.BLOCKED, "unknown", until=LATER + timedelta(hours=1)),
             replace(RECORD, ticket=None),
-            "shop is blocked, until 2026-11-21 13:00:00Z: unknown: the item's reason."
+            "shop is blocked, until 13:12:00Z (in 60 min): unknown: the item's reason."
             " Next: look at the component in the console, then reconciler retry shop.",
             id="blocked",
+        ),
+        pytest.param(
+            item(Action.UPDATE, until=LATER + timedelta(seconds=12)),
+            RECORD,
+            "shop is out-of-sync, next try at 12:12:12Z (in 12 s): the item's reason. Next: reconciler apply shop.",
+            id="out of sync",
         ),
     ],
 )
 def test_explanation_is_a_sentence_or_two(found, record, sentence):
-    assert explain(status_of(found, record, calling=False)) == sentence
+    assert explain(status_of(found, record, calling=False), LATER) == sentence
+
+
+@pytest.mark.parametrize(
+    ("apart", "text"),
+    [
+        (timedelta(0), "12:00:00Z (now)"),
+        (timedelta(milliseconds=900), "12:00:00Z (now)"),
+        (timedelta(seconds=119), "12:01:59Z (in 119 s)"),
+        (timedelta(minutes=2), "12:02:00Z (in 2 min)"),
+        (timedelta(hours=2), "14:00:00Z (in 2 h)"),
+        (timedelta(hours=47), "2026-11-23 11:00:00Z (in 47 h)"),
+        (timedelta(days=3), "2026-11-24 12:00:00Z (in 3 d)"),
+        (timedelta(minutes=-5), "11:55:00Z (5 min ago)"),
+    ],
+)
+def test_an_end_is_told_as_short_as_can_be_and_how_far_it_is(apart, text):
+    held = status_of(item(Action.BLOCKED, "danger", until=NOW + apart), None, calling=False)
+    assert f", until {text}: danger" in explain(held, NOW)
+
+
+def test_a_ticket_that_the_reason_names_is_told_once():
+    status = status_of(item(), with_(Condition.UNCONFIRMED, "look at ticket 4711"), calling=False)
+    assert explain(status, NOW).count("4711") == 1

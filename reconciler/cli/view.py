@@ -1,0 +1,176 @@
+"""What state every task is in: as a running daemon said it, or else by the files and records themselves.
+
+Beside a daemon no file is read and no secret is needed, so that a fleet of 10,000 tasks is shown at once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from reconciler import wiring
+from reconciler.cli.common import check_known
+from reconciler.config import Settings
+from reconciler.core.status import TaskStatus, moment, said, status_of
+from reconciler.model import Action, Item
+from reconciler.reconcile import Reconciler, Survey, is_chosen
+from reconciler.state.lock import Holder
+from reconciler.state.sqlite import SqliteStore
+
+DAEMON = "run"
+"""What the daemon holds the writer lock for."""
+
+_UNREAD = "secrets cannot be read here"
+_ROWS = 100
+"""Journal rows that belong to no task, among which the beginning of a target's trouble is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps a target from being used."""
+
+    target: str
+    kind: str
+    message: str
+    since: datetime | None  # None when that was too long ago to be found at once
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All tasks that were asked for, at one moment."""
+
+    by_daemon: bool
+    source: str  # who says so, for people
+    tasks: tuple[TaskStatus, ...]  # one a task
+    remarks: tuple[str, ...]  # about the whole, for people
+    troubles: tuple[Trouble, ...]
+    holder: str  # of the writer lock; "" when nobody has it
+
+
+def daemon_of(store: SqliteStore) -> Holder | None:
+    """The daemon that runs on this store; None when none does."""
+    holder = store.holder()
+    return holder if holder is not None and holder.purpose == DAEMON else None
+
+
+def check_names(settings: Settings, store: SqliteStore, given: Iterable[str], *, more: Iterable[str] = ()) -> None:
+    """Refuse names that nobody knows; the files are listed only for a name that the store does not know.
+
+    Args:
+        settings: say where the files are.
+        store: knows what the daemon said and what was applied.
+        given: names of tasks, or of folders of tasks.
+        more: names that are right as well.
+
+    Raises:
+        click.UsageError: with a suggestion.
+    """
+    names = tuple(given)
+    known = [*store.states(), *more] if names else []
+    if _know(known, names):
+        return
+    known += [record.task for record in store.records().values()]
+    if not _know(known, names):
+        check_known(names, [*known, *wiring.source(settings).names()])
+
+
+def _know(known: Iterable[str], names: tuple[str, ...]) -> bool:
+    """Whether each name is one of those known, or a folder of some."""
+    found = list(known)
+    return all(any(is_chosen(one, (name,)) for one in found) for name in names)
+
+
+class Viewer:
+    """Looks at the tasks, again and again if need be. Changes nothing and calls nothing.
+
+    Args:
+        settings: the configuration.
+        tasks: names of tasks or folders to show; all when empty.
+    """
+
+    def __init__(self, settings: Settings, tasks: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._store = wiring.open_store(settings, read_only=True)
+        self._reconciler: Reconciler | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._store.close()
+
+    def check_names(self) -> None:
+        """Refuse names that nobody knows.
+
+        Raises:
+            click.UsageError: with a suggestion.
+        """
+        check_names(self._settings, self._store, self._tasks)
+
+    def look(self) -> View:
+        """All tasks as they are now.
+
+        Raises:
+            DesiredStateError: no daemon runs, and the directory cannot be read.
+            StateStoreError: the store cannot be read.
+        """
+        if not self._store.exists:  # somebody may have made it since
+            self._store.close()
+            self._store, self._reconciler = wiring.open_store(self._settings, read_only=True), None
+        holder = self._store.holder()
+        if holder is not None and holder.purpose == DAEMON:
+            return self._as_said(holder)
+        return self._surveyed(holder)
+
+    def _as_said(self, daemon: Holder) -> View:
+        states = self._store.states()
+        tasks = tuple(said(state) for name, state in states.items() if is_chosen(name, self._tasks))
+        source = f"as the daemon sees it (process {daemon.pid} on {daemon.host}, since {moment(daemon.since)})"
+        remarks = () if states else ("the daemon has said nothing of any task yet",)
+        return View(True, source, tasks, remarks, self._troubles(), str(daemon))
+
+    def _surveyed(self, holder: Holder | None) -> View:
+        if self._reconciler is None:
+            self._reconciler = wiring.reconciler(self._settings, self._store, lenient=True)
+        survey = self._reconciler.survey(self._settings.policy, self._tasks, most=0)
+        troubles = self._troubles()
+        tasks = tuple(_statuses(survey, {one.target: one.message for one in troubles}, calling=holder is not None))
+        remarks = (*survey.plan.remarks, *_unread(survey.plan.items))
+        source = "no daemon runs: from the files and records"
+        return View(False, source, tasks, remarks, troubles, str(holder) if holder else "")
+
+    def _troubles(self) -> tuple[Trouble, ...]:
+        found = self._store.target_trouble()
+        rows = self._store.history("", _ROWS) if found else ()
+        began: dict[tuple[object, object], datetime] = {}
+        for row in rows:
+            if row.kind == "target":
+                began.setdefault((row.detail.get("target"), row.detail.get("kind")), row.at)
+        return tuple(Trouble(name, kind, text, began.get((name, kind))) for name, (kind, text) in found.items())
+
+
+def _statuses(survey: Survey, troubles: Mapping[str, str], *, calling: bool) -> Iterator[TaskStatus]:
+    """One status a task: what its other items say, of a reset that waits or of an address it left, is added."""
+    found: dict[str, TaskStatus] = {}
+    for item in sorted(survey.plan.items, key=lambda item: (item.intended is Action.RESET, _is_orphan(item))):
+        if item.task in found:
+            main = found[item.task]
+            found[item.task] = replace(main, reason=f"{main.reason}; {item.reason}")
+            continue
+        record = survey.records.get(item.address)
+        found[item.task] = status_of(item, record, calling=calling, trouble=troubles.get(item.target, ""))
+    yield from (found[name] for name in sorted(found))
+
+
+def _is_orphan(item: Item) -> bool:
+    return item.action is Action.ORPHANED
+
+
+def _unread(items: Iterable[Item]) -> tuple[str, ...]:
+    """That secrets cannot be read in this shell: once, whatever number of tasks it concerns."""
+    found = [remark for item in items for remark in item.remarks if remark.startswith(_UNREAD)]
+    return (f"{found[0]} ({len(found):,} task{'' if len(found) == 1 else 's'})",) if found else ()
