@@ -127,7 +127,7 @@ def _task(place: Place) -> dict[str, Any]:
     return {**address, "allowDelete": may_delete(place.number), **more}
 
 
-# --- the other side ----------------------------------------------------------------------------------------------------
+# --- the other side -----------------------------------------------------------------------------------------------
 
 
 def components(root: Path, tasks: int) -> dict[str, Any]:
