@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from reconciler.ports import Clock
 
+_SLACK = 256
+
 
 class Agenda:
     """A queue of names by due time; any thread may use it.
@@ -33,8 +35,16 @@ class Agenda:
                     self._due[name] = due
                     self._order += 1
                     heapq.heappush(self._heap, (due, self._order, name))
+            if len(self._heap) > _SLACK + 2 * len(self._due):
+                self._tidy()
             if after_s <= 0:
                 self._wake()
+            self._changed.notify_all()  # it may be due before the present wait is over
+
+    def _tidy(self) -> None:
+        """Drop the entries that are passed over anyway."""
+        self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+        heapq.heapify(self._heap)
 
     def take(self, most: int) -> list[str]:
         """Names that are due, those first that waited longest; they are in it no more."""
@@ -48,13 +58,13 @@ class Agenda:
                     taken.append(name)
         return taken
 
-    def wait(self, longest_s: float) -> None:
-        """Until a name is due, somebody calls `wake`, or the time is up."""
+    def wait(self, longest_s: float, *, until_due: bool = True) -> None:
+        """Until a name is due (if wished), somebody calls `wake`, or the time is up."""
         with self._changed:
             now = self._clock.monotonic()
-            until_due = self._heap[0][0] - now if self._heap else longest_s
-            if not self._woken and until_due > 0:
-                self._clock.wait(self._changed, min(longest_s, until_due))
+            due_s = self._heap[0][0] - now if self._heap and until_due else longest_s
+            if not self._woken and due_s > 0:
+                self._clock.wait(self._changed, min(longest_s, due_s))
             self._woken = False
 
     def wake(self) -> None:

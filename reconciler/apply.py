@@ -49,7 +49,6 @@ def jobs_of(survey: Survey, reason: str = "") -> list[Job]:
             work=work,
             plan=survey.plan.id,
             revision=survey.plan.revision,
-            imprint=survey.known[item.task].imprint,
             taken=taken.get(item.target, frozenset()),
             reason=reason,
         )

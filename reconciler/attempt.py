@@ -13,13 +13,14 @@ from reconciler.core.policy import UNKNOWN_ATTEMPTS, Surroundings
 from reconciler.errors import (
     CapabilityMissingError,
     PermanentTargetError,
+    StateStoreError,
     TargetError,
     TargetMisconfiguredError,
     TemporaryTargetError,
     UnknownOutcomeError,
 )
 from reconciler.events import CallEnded, CallStarted, Moved
-from reconciler.jobs import Again, Job, Place, Result, Status, Tools, Watch
+from reconciler.jobs import Again, Job, Place, Result, Status, Tools, Unrecorded, Watch
 from reconciler.model import (
     CHECKPOINT_REFERENCE,
     Accepted,
@@ -49,8 +50,21 @@ BUSY_PROJECT = ("RUNNING_MODIFYING", "RUNNING_MERGING")
 _POLLS_S = (0.2, 0.4, 0.8, 1.6, 2.0)  # the last one stays
 
 
+UNSEEN = "its health could not be read"
+"""How the reason begins when nothing is known of a component: that says nothing against it."""
+
+CALM_S = 5.0
+"""How long after a call without a clear answer a component must look as before until the same is sent again."""
+
+_RECORD_AGAIN_S = 2.0
+
+
 class _HeldError(Exception):
     """Nothing is sent, for a reason seen only now."""
+
+    def __init__(self, reason: str, status: Status = Status.BLOCKED) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class Attempt:
@@ -79,24 +93,72 @@ class Attempt:
             StateStoreError: nothing was sent, or its intent stays open.
         """
         job = self._job
+        if job.unrecorded is not None:
+            return self._recorded(job.unrecorded)
         if job.watch is not None:
             return self._poll(job.watch)
-        if job.item.action is Action.NOOP:
+        if job.item.action is Action.NOOP or self._is_being_verified():
             return self._look_again()
-        job.attempts += 1
         try:
             self._check_still_meant()
             place = self._look()
             request = self._request(place)
         except _HeldError as held:
-            return job.unsent(Status.BLOCKED, str(held))
+            return self._in_doubt(None) or job.unsent(held.status, str(held))
         except TemporaryTargetError as error:
+            job.attempts += 1
             return self._again(error)
+        return self._in_doubt(place) or self._sent(place, request)
+
+    def _sent(self, place: Place, request: UpdateRequest) -> Result | Again:
+        """Send, unless something says at the last moment that this is not meant any more."""
+        job = self._job
+        self._target.take_turn()
+        try:
+            self._check_still_meant()
+        except _HeldError as held:
+            return job.unsent(held.status, str(held))
         if job.before is None:
-            job.before = self._before(place)
-        if self._is_in_doubt() and _broke(job.before, place.component):
-            return self._broken(place)
+            job.before = place.component
+        job.attempts += 1
         return self._send(place, request)
+
+    def _is_being_verified(self) -> bool:
+        """Whether an earlier run sent something and did not see its component come back: a fix need not wait long."""
+        record = self._job.work.base.record
+        if self._job.waited or record is None or record.condition is not Condition.VERIFYING:
+            return False
+        since_s = (self._tools.clock.now() - record.since).total_seconds()
+        return 0 <= since_s < self._tools.verify_s
+
+    # --- an outcome that is unknown ---------------------------------------------------------------------------------
+
+    def _in_doubt(self, place: Place | None) -> Result | Again | None:
+        """What to do first when the same was sent before and not clearly answered; None: send it.
+
+        The component may be restarting because of it. So nothing is sent until it looks as before, or the time is up.
+
+        Args:
+            place: None when the component is not listed now.
+        """
+        job, clock = self._job, self._tools.clock
+        if not self._is_in_doubt():
+            return None
+        job.unknown = True
+        job.doubted = clock.monotonic() if job.doubted is None else job.doubted
+        job.before = job.before or (self._before(place) if place else None)
+        component = place.component if place else None
+        if place is not None and _broke(job.before, component):
+            return self._broken(place)
+        watched_s = clock.monotonic() - job.doubted
+        was = job.before.status if job.before else health.RUNNING
+        calm = place is not None and (component is None or component.status == was)
+        record = self._store.record(job.item.address)
+        result = job.ended(Status.UNKNOWN, record.reason if record else "sent and not clearly answered")
+        if watched_s < (CALM_S if calm else self._tools.verify_s):
+            return Again(_POLLS_S[-1], result)
+        job.doubted = None
+        return result if record is not None and record.attempts >= UNKNOWN_ATTEMPTS and job.sent else None
 
     def _is_in_doubt(self) -> bool:
         """Whether the same content was sent before, by this run or one that died, and not clearly answered."""
@@ -118,12 +180,19 @@ class Attempt:
         item, task = self._job.item, self._job.work.desired.task
         around = Surroundings(now=self._tools.clock.now(), suspensions=self._store.suspensions())
         held = policy.suspended(task.name, task.suspend, around)
+        if self._job.withdrawn:
+            raise _HeldError(f"not sent: {self._job.withdrawn}", Status.PENDING)
         if held is not None:
             raise _HeldError(f"suspended meanwhile: {held.reason}")
-        record = self._store.record(item.address)
+        record, planned = self._store.record(item.address), self._job.work.base.record
         serial = record.serial if record else 0
         if serial != item.serial + self._job.sent:
             raise _HeldError("its record was changed meanwhile by another command; plan again")
+        untouched = not (self._job.sent or self._job.waited)
+        if untouched and record and planned and (record.condition, record.since) != (planned.condition, planned.since):
+            raise _HeldError(
+                "not sent: the last call ended after this was planned; it is planned again", Status.PENDING
+            )
 
     def _look(self) -> Place:
         """The component just before the call: its present name, region and health."""
@@ -215,13 +284,29 @@ class Attempt:
             return self._not_accepted(number, error, place, began)
         verifiable = place.component is not None
         condition = Condition.VERIFYING if verifiable else Condition.NOT_VERIFIED
-        self._store.conclude(number, Outcome(condition, "", accepted.ticket, accepted.request_id))
         job.unknown = False
-        self._tools.tell(self._ended(place, "accepted", began, accepted))
-        if not verifiable:
+        if verifiable:
+            verify_s = self._tools.verify_s
+            job.watch = Watch(place, accepted, self._tools.clock.monotonic(), 0.0, verify_s)
+        outcome = Outcome(condition, "", accepted.ticket, accepted.request_id)
+        return self._recorded(Unrecorded(number, outcome, self._ended(place, "accepted", began, accepted)))
+
+    def _recorded(self, ended: Unrecorded) -> Result | Again:
+        """Write down that a call was accepted; until that is done nothing else happens to its component."""
+        job, outcome = self._job, ended.outcome
+        accepted = Accepted(outcome.ticket, outcome.request_id)
+        try:
+            self._store.conclude(ended.number, outcome)
+        except StateStoreError as error:
+            job.unrecorded = ended
+            text = f"accepted, ticket {outcome.ticket}, which the store could not take yet: {error}"
+            return Again(_RECORD_AGAIN_S, job.ended(Status.UNKNOWN, text, accepted), error=error)
+        job.unrecorded = None
+        self._tools.tell(ended.event)
+        if job.watch is None:
             return job.ended(Status.NOT_VERIFIED, "accepted; its health cannot be read", accepted)
         self._tools.report(job.item.task, f"accepted, ticket {accepted.ticket}; waiting until it runs again")
-        return self._watch(place, accepted, 0.0, self._tools.verify_s)
+        return self._later(job.watch)
 
     def _started(self, place: Place) -> CallStarted:
         job = self._job
@@ -267,31 +352,42 @@ class Attempt:
         job = self._job
         kinds = {UnknownOutcomeError: Condition.UNKNOWN, PermanentTargetError: Condition.FAILED}
         condition = kinds.get(type(error), Condition.RETRYING)
+        if condition is Condition.FAILED and self._has_moved(place):
+            condition, error = Condition.RETRYING, TemporaryTargetError(f"{error}; it has moved to another host")
         self._store.conclude(number, Outcome(condition, str(error), None, error.request_id))
         self._tools.tell(self._ended(place, condition.value, began, error))
         if isinstance(error, (TargetMisconfiguredError, CapabilityMissingError)):
             raise error
         if isinstance(error, UnknownOutcomeError):
             job.unknown = True
+            job.doubted = self._tools.clock.monotonic()
             return self._again(error)
         if isinstance(error, TemporaryTargetError):
             return self._again(error)
         return job.ended(Status.FAILED, str(error), error)
 
+    def _has_moved(self, place: Place) -> bool:
+        """Whether the component of a role has another name by now, so that it was the name that was refused."""
+        role = self._job.work.desired.task.address.role
+        if role is None:
+            return False
+        try:
+            now = health.in_role(self._components(role.project), role)
+        except TargetError:
+            return False
+        return now is not None and now.name != place.key
+
     def _again(self, error: UnknownOutcomeError | TemporaryTargetError) -> Result | Again:
-        job, wished = self._job, 0.0
+        job = self._job
         if isinstance(error, UnknownOutcomeError):
             result = job.ended(Status.UNKNOWN, str(error), error)
-            record = self._store.record(job.item.address)
-            enough = record is not None and record.attempts >= UNKNOWN_ATTEMPTS
-        else:
-            result = job.unsent(Status.PENDING, str(error), error)
-            job.capped += error.capped
-            enough = error.capped and job.capped >= CAPPED_ATTEMPTS
-            wished = error.retry_after_s or 0.0
-        if enough:
+            wait_s = max(_POLLS_S[-1], delay_s(job.attempts, self._tools.random()))
+            return Again(wait_s, replace(result, retry_in_s=wait_s))
+        result = job.unsent(Status.PENDING, str(error), error)
+        job.capped += error.capped
+        if error.capped and job.capped >= CAPPED_ATTEMPTS:
             return result
-        wait_s = max(wished, delay_s(job.attempts, self._tools.random()))
+        wait_s = max(error.retry_after_s or 0.0, delay_s(job.attempts, self._tools.random()))
         return Again(wait_s, replace(result, retry_in_s=wait_s))
 
     def _broken(self, place: Place) -> Result:
@@ -310,7 +406,7 @@ class Attempt:
         try:
             place = self._look()
         except (_HeldError, TemporaryTargetError) as error:
-            return self._settle(Condition.UNCONFIRMED, f"not looked at: {error}", accepted)
+            return self._settle(Condition.UNCONFIRMED, f"{UNSEEN}: {error}", accepted)
         if place.component is None:
             return self._settle(Condition.NOT_VERIFIED, "accepted; its health cannot be read", accepted)
         if record is not None and record.status_before not in ("", health.EXCEPTION):
@@ -336,6 +432,8 @@ class Attempt:
         watched_s = self._tools.clock.monotonic() - watch.began
         if watched_s >= watch.longest_s:
             return self.stop(f"within {watch.longest_s:g} s")
+        if watch.newer_waits and watch.is_broken:  # a fix never waits behind what it fixes
+            return self.stop("before newer content was sent")
         result = self._job.ended(Status.UNCONFIRMED, "being looked at", watch.accepted)
         return Again(_POLLS_S[min(watch.polls, len(_POLLS_S) - 1)], result, watching=True)
 
@@ -347,6 +445,8 @@ class Attempt:
             seen = self._components(job.project or "")
         except TemporaryTargetError:
             return self._later(watch)
+        except TargetMisconfiguredError:
+            raise  # says nothing about the component, and everything about the target
         except TargetError as error:
             return self._settle(Condition.NOT_VERIFIED, f"accepted; its health cannot be read: {error}", accepted)
         component = self._present(seen, watch)
@@ -360,13 +460,15 @@ class Attempt:
             return self._settle(Condition.FAILED, reason, accepted)
         return self._later(watch)
 
-    def stop(self, when: str) -> Result:
+    def stop(self, when: str) -> Result | Again:
         """End looking at a component that was not seen healthy: "within 30 s", "before the run was stopped"."""
         watch = self._job.watch
         samples = watch.samples if watch else []
         accepted = watch.accepted if watch else Accepted(None, None)
-        last = health.describe(samples[-1].component) if samples else "never seen"
-        reason = f"not seen healthy {when} ({last}); look at ticket {accepted.ticket}"
+        reason = (
+            f"not seen healthy {when} ({health.describe(samples[-1].component)})" if samples else f"{UNSEEN} {when}"
+        )
+        reason = f"{reason}; look at ticket {accepted.ticket}"
         return self._settle(Condition.UNCONFIRMED, reason, accepted)
 
     def _present(self, seen: tuple[ObservedComponent, ...], watch: Watch) -> ObservedComponent | None:
@@ -384,8 +486,11 @@ class Attempt:
             self._store.set_component(self._job.item.address, now)
             self._tools.tell(Moved(self._job.item.task, before, now))
 
-    def _settle(self, condition: Condition, reason: str, accepted: Accepted) -> Result:
+    def _settle(self, condition: Condition, reason: str, accepted: Accepted) -> Result | Again:
         self._store.set_condition(self._job.item.address, condition, "" if condition is Condition.SYNCED else reason)
+        if self._job.item.action.sends and not self._job.sent:  # that was about an earlier update: now for this one
+            self._job.watch, self._job.before, self._job.waited = None, None, True
+            return Again(0.0, self._job.unsent(Status.PENDING, "not sent: the run was stopped"), watching=True)
         seen = Status.CONFIRMED if self._job.item.action is Action.NOOP else Status.APPLIED
         status = {
             Condition.SYNCED: seen,

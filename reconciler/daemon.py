@@ -39,6 +39,9 @@ MOST_FOLDERS = 20
 """When more trees than this changed at once, looking at everything is cheaper than looking below each."""
 
 HOUSEKEEPING_S = 1.0
+WRITABLE_S = 5.0
+"""How often to try whether the store could be written: without it nothing is sent, and /readyz says so."""
+
 DRAIN_S = 30.0
 START_S = 60.0
 """How long the first look may make no progress before systemd gives up."""
@@ -116,7 +119,8 @@ class Daemon:
         self._clock = clock
         self._agenda = Agenda(clock)
         self._states = States(store, clock, self._hear)
-        self._targets = Targets(self._setup.tools, schedule, self._job_done, self._agenda.add)
+        known = frozenset(self._setup.settings.targets)
+        self._targets = Targets(self._setup.tools, known, schedule, self._job_done, self._agenda.add)
         self._passes = Passes(
             self._setup.reconciler,
             self._setup.rules,
@@ -125,7 +129,9 @@ class Daemon:
             self._agenda,
             self._setup.tools,
             describe,
+            self._is_restless,
         )
+        self._describe = describe
         self._quiet = _quiet(self._setup.settings)
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._touches: queue.SimpleQueue[Touched] = queue.SimpleQueue()
@@ -135,7 +141,7 @@ class Daemon:
         self._asked: deque[tuple[int, float]] = deque()  # (row, when it was followed): to be answered
         self._troubles = dict(store.target_trouble())
         self._progress = clock.monotonic()
-        self._fed = self._housekept = clock.monotonic() - HOUSEKEEPING_S
+        self._fed = self._housekept = self._extended = self._tried_writing = clock.monotonic() - START_S
         self._begun = False  # every task was looked at once
         self._stopping = False
         self._cause = "event"  # why the next tasks are looked at
@@ -187,6 +193,7 @@ class Daemon:
     def run(self) -> None:
         """Look at everything once, say that we are ready, go on until somebody wishes that we stop."""
         self._setup.watch.start()  # before the first look, so that nothing is missed
+        self._targets.suspect(self._troubles)
         self._schedule_all()
         self._schedule.start()
         try:
@@ -213,7 +220,7 @@ class Daemon:
             self._cause = "retry"
         self._answer()
         if not names:
-            self._agenda.wait(self._longest_s())
+            self._agenda.wait(self._longest_s(), until_due=self._everything is None)
 
     def _answer(self) -> None:
         """Say how far the journal was followed and what it asks for was looked at: `sync --wait` waits for that."""
@@ -225,10 +232,16 @@ class Daemon:
             if answered:
                 self._store.set_notified(*FOLLOWED, str(answered[-1]))
         except ReconcilerError as error:
-            self._problem = str(error)
+            self._store_failed(error)
             return
         for _ in answered:
             self._asked.popleft()
+
+    def _store_failed(self, error: ReconcilerError) -> None:
+        """Say so on /readyz until a look at everything shows that it works again."""
+        self._problem = str(error)
+        if self._everything is None:
+            self._everything = ("retry", self._clock.monotonic() + PROBLEM_S)
 
     def _longest_s(self) -> float:
         quiet_at = self._quiet.next_s()
@@ -237,12 +250,12 @@ class Daemon:
     def _tick(self) -> None:
         """Progress was made."""
         self._progress = now = self._clock.monotonic()
-        interval_s = self._manager.watchdog_interval_s
-        if interval_s is not None and now - self._fed >= interval_s / 2:
+        interval_s = self._manager.watchdog_interval_s  # half of what systemd allows
+        if interval_s is not None and now - self._fed >= interval_s:
             self._fed = now
             self._told(self._manager.watchdog())
-        if not self._begun and now - self._housekept >= HOUSEKEEPING_S:
-            self._housekept = now
+        if not self._begun and now - self._extended >= START_S / 4:
+            self._extended = now
             self._told(self._manager.extend_timeout(START_S))
 
     def _look_at_everything(self, cause: str) -> None:
@@ -280,9 +293,8 @@ class Daemon:
 
     def _follow_files(self) -> None:
         """Put tasks on the agenda whose directory changed and is quiet again."""
+        self._take_touches()
         now = self._clock.monotonic()
-        while not self._touches.empty():
-            self._quiet.touch(self._touches.get(), now)
         ripe = self._quiet.ripe(now)
         deep = [touched.folder for touched in ripe if touched.deep]
         if len(deep) > MOST_FOLDERS or "" in deep:
@@ -291,6 +303,18 @@ class Daemon:
             self._cause = "event"
             names = {touched.folder or "." for touched in ripe if not touched.deep}
             self._agenda.add(names.union(*map(self._below, deep)))
+
+    def _take_touches(self) -> None:
+        while not self._touches.empty():
+            self._quiet.touch(self._touches.get(), self._clock.monotonic())
+
+    def _is_restless(self, task: str) -> bool:
+        """Whether something happened to a task's files and they are not quiet yet."""
+        self._take_touches()
+        parts = task.split("/")
+        above = ("/".join(parts[:length]) for length in range(len(parts) + 1))
+        own = "" if task == "." else task
+        return Touched(own, deep=False) in self._quiet or any(Touched(one, deep=True) in self._quiet for one in above)
 
     def _below(self, folder: str) -> frozenset[str]:
         try:
@@ -308,7 +332,7 @@ class Daemon:
                     self._follow(entry)
             troubles = dict(self._store.target_trouble())
         except ReconcilerError as error:
-            self._problem = str(error)
+            self._store_failed(error)
             return
         if troubles != self._troubles:
             for name in self._troubles.keys() - troubles.keys():
@@ -379,7 +403,10 @@ class Daemon:
         if now - self._housekept < HOUSEKEEPING_S:
             return
         self._housekept = now
-        self._setup.watch.check()
+        if self._begun and now - self._tried_writing >= WRITABLE_S:
+            self._tried_writing = now
+            self._try_writing()
+        self._check_watch()
         jump_s = self._schedule.check()
         if jump_s:
             self._hear(
@@ -390,6 +417,19 @@ class Daemon:
         if self._begun and summary != self._said:
             self._said = summary
             self._told(self._manager.status(summary))
+
+    def _try_writing(self) -> None:
+        try:
+            self._store.ensure_writable()
+        except ReconcilerError as error:
+            self._store_failed(error)
+
+    def _check_watch(self) -> None:
+        try:
+            self._setup.watch.check()
+        except Exception as error:  # noqa: BLE001 - the border: what a file system does must not end the daemon
+            text = f"watching the files failed, the resync finds what was missed: {self._describe(error)}"
+            self._hear(Notice("error", "watch", text))
 
     def _told(self, problem: str) -> None:
         """Say when systemd could not be told."""
@@ -449,6 +489,7 @@ class Daemon:
         until = self._clock.monotonic() + DRAIN_S
         while any(thread.is_alive() for thread in threads) and self._clock.monotonic() < until:
             self._told(self._manager.extend_timeout(DRAIN_S))
+            self._tick()
             for thread in threads:
                 thread.join(1.0)
         if any(thread.is_alive() for thread in threads):

@@ -7,11 +7,18 @@ another's: each has a dispatcher of its own.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 
-from reconciler.attempt import Attempt
-from reconciler.errors import CapabilityMissingError, ReconcilerError, TargetError, TargetMisconfiguredError
+from reconciler.attempt import UNSEEN, Attempt
+from reconciler.errors import (
+    CapabilityMissingError,
+    PermanentTargetError,
+    ReconcilerError,
+    StateStoreError,
+    TargetMisconfiguredError,
+    TemporaryTargetError,
+)
 from reconciler.events import ItemEnded, TargetChanged
 from reconciler.jobs import Again, Job, Result, Status, Tools
 from reconciler.ports import Target
@@ -26,29 +33,38 @@ FAILURES_WITHIN = timedelta(hours=1)
 MOST_WORKERS = 16
 """Threads of one target; one is busy only while a request is on its way."""
 
-UNKNOWN_BUDGET_S = 30.0
-"""How long a job whose outcome is unknown is tried again here, its component being kept from others meanwhile."""
+UNKNOWN_BUDGET_S = 120.0
+"""How long a job whose outcome is unknown stays here when nothing else does: its component is kept from others."""
+
+MOST_HIDDEN = 4096
+"""Secrets that are remembered to be hidden; many tasks share theirs."""
 
 Done = Callable[[Job, Result | Exception], None]
 """Told of every job that is over; with an exception when a step raised what it should not."""
 
 
 class Hidden:
-    """The secrets of all jobs at hand, to be hidden in whatever a server says; read anew at each use."""
+    """Secrets to be hidden in whatever a server says, whichever job it is about; read anew at each use.
+
+    Those of jobs that are over stay: a server may quote them later. The oldest go when there are too many.
+    """
 
     def __init__(self) -> None:
-        self._values: dict[int, frozenset[str]] = {}
+        self._values: dict[str, None] = {}
+        self._guard = threading.Lock()
 
     def add(self, job: Job) -> None:
         """A job's secrets may be quoted from now on."""
-        self._values[id(job)] = job.work.desired.secret_values
-
-    def remove(self, job: Job) -> None:
-        """It is over."""
-        self._values.pop(id(job), None)
+        with self._guard:
+            for value in job.work.desired.secret_values:
+                self._values.pop(value, None)
+                self._values[value] = None
+            for value in list(self._values)[:-MOST_HIDDEN]:
+                del self._values[value]
 
     def __iter__(self) -> Iterator[str]:
-        return iter({value for values in list(self._values.values()) for value in values})
+        with self._guard:
+            return iter(tuple(self._values))
 
 
 class Dispatcher:
@@ -71,6 +87,7 @@ class Dispatcher:
         self._hidden = Hidden()
         self._changed = threading.Condition()
         self._refusal = ""  # why no further job is begun
+        self._kind = ""  # of the target's trouble, when it was found here
         self._looks = False  # whether those that only look are begun all the same
         self._ending = False
         self._unfinished = 0  # jobs that nobody was told the end of
@@ -94,23 +111,29 @@ class Dispatcher:
 
     def _begin(self, job: Job) -> None:
         self._waiting.push(0.0, job)
-        if not self._idle and len(self._workers) < min(self._waiting.places + 1, MOST_WORKERS):
+        if self._idle < len(self._waiting) and len(self._workers) < min(self._waiting.places + 1, MOST_WORKERS):
             worker = threading.Thread(target=self._work, name=f"{self._name}-{len(self._workers)}", daemon=True)
             self._workers.append(worker)
             worker.start()
         self._changed.notify()
 
-    def withdraw(self, task: str) -> bool:
+    def withdraw(self, task: str, *, newer: bool = False) -> bool:
         """Take back what is not begun for a task; False when something of it is under way and has to end first.
 
         A retry that waits is taken back too: newer content need not wait for it.
+
+        Args:
+            task: its name.
+            newer: whether newer content is to be sent: it does not wait for a component that is in EXCEPTION.
         """
         with self._changed:
-            for job in self._take_out(lambda job: job.item.task == task and job.watch is None):
-                self._hidden.remove(job)
-                self._unfinished -= 1
-            jobs = (*self._waiting.jobs(), *self._in_hand.values())
-            return not any(job.item.task == task for job in jobs)
+            self._unfinished -= len(self._take_out(lambda job: job.item.task == task and _may_go(job)))
+            mine = [job for job in (*self._waiting.jobs(), *self._in_hand.values()) if job.item.task == task]
+            for job in mine:
+                job.withdrawn = job.withdrawn or "something else is to be done meanwhile"
+                if job.watch is not None and newer:
+                    job.watch.newer_waits = True
+            return not mine
 
     def refuse(self, why: str, *, looks: bool = False) -> None:
         """Begin nothing further: what is not begun ends now, what is under way goes on.
@@ -121,7 +144,9 @@ class Dispatcher:
         """
         with self._changed:
             self._refusal, self._looks = self._refusal or why, looks
-            ended = self._take_out(lambda job: job.watch is None and not self._may_look(job))
+            ended = self._take_out(lambda job: _may_go(job) and not self._may_look(job))
+            for job in self._in_hand.values():
+                job.withdrawn = job.withdrawn or why
             self._changed.notify_all()
         for job in ended:
             self._finish(job, job.unsent(Status.PENDING, f"not sent: {why}"))
@@ -132,7 +157,7 @@ class Dispatcher:
     def accept(self) -> None:
         """Begin jobs again."""
         with self._changed:
-            self._refusal = ""
+            self._refusal = self._kind = ""
 
     def renew(self, tools: Tools) -> None:
         """The target is configured anew: each worker opens it again before its next job."""
@@ -165,7 +190,7 @@ class Dispatcher:
         if watched and settle:
             with closing(self._tools.open_target(self._name, self._hidden)) as target:
                 for job in watched:
-                    self._finish(job, Attempt(job, target, self._tools).stop("before the run was stopped"))
+                    self._over(job, self._stopped(job, target, "before the run was stopped"))
         for job in left:
             if job.watch is None:
                 self._finish(job, job.unsent(Status.PENDING, f"not sent: {self._refusal or 'the run was stopped'}"))
@@ -190,13 +215,26 @@ class Dispatcher:
                 answer = Attempt(job, target, self._tools).run()
             except (TargetMisconfiguredError, CapabilityMissingError) as error:
                 self._trouble(_kind(error), error)
-                self._over(job, job.unsent(Status.PENDING, str(error), error))
+                self._over(job, self._unverified(job, target) or job.unsent(Status.PENDING, str(error), error))
             except Exception as error:  # noqa: BLE001 - the border: whoever submitted the job reports it
                 self._over(job, error)
             else:
                 self._came_back(job, answer)
         if target is not None:
             target.close()
+
+    def _unverified(self, job: Job, target: Target | None) -> Result | Exception | None:
+        """What becomes of a component that cannot be looked at because its target cannot be used; None: nothing."""
+        if job.watch is None or target is None:
+            return None
+        return self._stopped(job, target, "because its target cannot be used")
+
+    def _stopped(self, job: Job, target: Target, when: str) -> Result | Exception:
+        try:
+            answer = Attempt(job, target, self._tools).stop(when)
+        except ReconcilerError as error:
+            return error
+        return answer.result if isinstance(answer, Again) else answer
 
     def _open(self) -> Target:
         """Open the target; one that was misconfigured is asked something harmless before it is used again.
@@ -205,17 +243,14 @@ class Dispatcher:
             TargetMisconfiguredError: it cannot be used.
         """
         kind, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
-        target = self._tools.open_target(self._name, self._hidden)
-        if kind == MISCONFIGURED:
-            try:
-                target.probe()
-                self._tools.store.set_target_trouble(self._name, "", "")
-                self._tools.tell(TargetChanged(self._name, "", "answers again"))
-            except TargetMisconfiguredError:
-                target.close()
-                raise
-            except TargetError:
-                pass  # out of reach proves neither: then the call will tell
+        with ExitStack() as stack:
+            target = stack.enter_context(closing(self._tools.open_target(self._name, self._hidden)))
+            if kind == MISCONFIGURED:
+                with suppress(TemporaryTargetError, PermanentTargetError, CapabilityMissingError):
+                    target.probe()  # out of reach proves neither: then the call will tell
+                    self._tools.store.set_target_trouble(self._name, "", "")
+                    self._tools.tell(TargetChanged(self._name, "", "answers again"))
+            stack.pop_all()
         return target
 
     def _next(self) -> Job | None:
@@ -239,18 +274,20 @@ class Dispatcher:
         if result is not None:
             self._over(job, result)
 
-    def _requeued(self, job: Job, again: Again) -> Result | None:
-        """Queue a job for later; the result instead when the budget does not reach so far, or nothing is begun."""
+    def _requeued(self, job: Job, again: Again) -> Result | Exception | None:
+        """Queue a job for later; how it ended instead when the budget does not reach so far, or nothing is begun."""
         now = self._tools.clock.monotonic()
         with self._changed:
             if not again.watching:
                 if job.retry_until is None:
-                    job.retry_until = now + max(self._budget_s, UNKNOWN_BUDGET_S if job.unknown else 0.0)
-                if now + again.wait_s > job.retry_until or self._refusal:
-                    return again.result
+                    budget_s = self._budget_s or (UNKNOWN_BUDGET_S if job.under_way else 0.0)
+                    job.retry_until = now + budget_s
+                is_over = now + again.wait_s > job.retry_until
+                if is_over or (self._refusal and _may_go(job)):
+                    return again.error or again.result
             if not job.under_way:
                 self._waiting.free(job)
-            self._in_hand.pop(id(job))
+            del self._in_hand[id(job)]
             self._waiting.push(now + again.wait_s, job)
             self._changed.notify_all()
         if not again.watching:
@@ -260,31 +297,43 @@ class Dispatcher:
         return None
 
     def _over(self, job: Job, result: Result | Exception) -> None:
+        """A job is over; whether that stops the target is found out before the next one gets its lane."""
+        result = self._announced(job, result)
         with self._changed:
-            if not job.only_looks:
-                self._waiting.free(job)
+            self._waiting.free(job)
             self._in_hand.pop(id(job), None)
             self._changed.notify_all()
-        self._finish(job, result)
+        self._give_back(job, result)
 
-    def _finish(self, job: Job, result: Result | Exception) -> None:
-        """Tell everybody; the job is in nobody's hand any more, so that its task can be planned again."""
-        self._hidden.remove(job)
-        if isinstance(result, Result):
-            self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
-            self._tools.tell(_ended(self._name, result))
-            if result.status in (Status.FAILED, Status.UNCONFIRMED):
-                self._count_failures()
+    def _finish(self, job: Job, result: Result) -> None:
+        """A job that no worker has in hand is over."""
+        self._give_back(job, self._announced(job, result))
+
+    def _give_back(self, job: Job, result: Result | Exception) -> None:
         self._done(job, result)
         with self._changed:
             self._unfinished -= 1
             self._changed.notify_all()
 
+    def _announced(self, job: Job, result: Result | Exception) -> Result | Exception:
+        """Tell everybody; whoever listens must not cost us the job."""
+        try:
+            self._announce(job, result)
+        except Exception as error:  # noqa: BLE001 - the border
+            return error
+        return result
+
+    def _announce(self, job: Job, result: Result | Exception) -> None:
+        if isinstance(result, Result):
+            self._tools.report(job.item.task, f"{result.status.value}: {result.message}")
+            self._tools.tell(_ended(self._name, result))
+            if result.status in (Status.FAILED, Status.UNCONFIRMED):
+                self._count_failures()
+
     def _take_out(self, wanted: Callable[[Job], bool]) -> list[Job]:
         taken = self._waiting.take_out(wanted)
         for job in taken:
-            if job.under_way:
-                self._waiting.free(job)
+            self._waiting.free(job)
         return taken
 
     # --- trouble of the target as a whole --------------------------------------------------------------------------
@@ -294,7 +343,8 @@ class Dispatcher:
         most = self._tools.stop_after.get(self._name, 0)
         since = self._tools.clock.now() - FAILURES_WITHIN
         try:
-            unhealthy = self._tools.store.unhealthy(self._name, since) if most and not self._refusal else {}
+            seen = self._tools.store.unhealthy(self._name, since) if most and self._kind != STOPPED else {}
+            unhealthy = [task for task, what in seen.items() if not what.startswith(UNSEEN)]
             if most and len(unhealthy) >= most:
                 tasks = ", ".join(sorted(unhealthy)[:5])
                 why = (
@@ -302,17 +352,28 @@ class Dispatcher:
                     f" nothing more is sent to target {self._name} until reconciler resume --target {self._name}"
                 )
                 self._trouble(STOPPED, ReconcilerError(why))
-        except ReconcilerError as error:
-            self.refuse(str(error))  # the store does not answer
+        except StateStoreError:
+            return  # nothing can be sent without the store; it is counted again at the next failure
 
     def _trouble(self, kind: str, error: ReconcilerError) -> None:
         """Remember what concerns the whole target, and begin nothing further there."""
-        before, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
-        if before != STOPPED:  # which ends by a word of a person only
-            self._tools.store.set_target_trouble(self._name, kind, str(error))
-        self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
+        with self._changed:
+            if self._kind in (kind, STOPPED):
+                return  # another worker was quicker; a stop ends by a word of a person only
+            self._kind, self._refusal = kind, self._refusal or str(error)
+            self._generation += 1  # no worker goes on with the password that was refused
+        with suppress(StateStoreError):  # then it is found out anew after a restart
+            before, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
+            if before != STOPPED:
+                self._tools.store.set_target_trouble(self._name, kind, str(error))
+            self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
         self._tools.tell(TargetChanged(self._name, kind, str(error)))
         self.refuse(str(error), looks=kind == STOPPED)
+
+
+def _may_go(job: Job) -> bool:
+    """Whether nothing of a job that waits is under way, so that it can be given up; a retry can."""
+    return job.watch is None and job.unrecorded is None
 
 
 def _ended(target: str, result: Result) -> ItemEnded:

@@ -132,6 +132,12 @@ class Inventory:
         self._replace(raw.name, known)
         return known, task
 
+    def see_defect(self, name: str, error: Violation) -> Known:
+        """Take note of a task that we fail to examine: nothing is known of it but that it is there."""
+        known = Known(name=name, stamp=None, imprint=b"", address=None, address_id="", errors=(error,))
+        self._replace(name, known)
+        return known
+
     def drop(self, name: str) -> None:
         """A task that is there no more."""
         self._replace(name, None)
@@ -174,10 +180,13 @@ class Inventory:
         else:
             self._crowded.discard(address_id)
 
-    def disturbed(self) -> set[str]:
-        """Tasks whose address another one came to or left, since this was asked last."""
-        found, self._disturbed = self._disturbed, set()
-        return found
+    def disturbed(self) -> frozenset[str]:
+        """Tasks whose address another one came to or left, and that were not looked at since."""
+        return frozenset(self._disturbed)
+
+    def settle(self, names: Iterable[str]) -> None:
+        """These were looked at."""
+        self._disturbed.difference_update(names)
 
     # --- questions -------------------------------------------------------------------------------------------------
 

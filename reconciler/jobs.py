@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from reconciler.core.health import Sample
+from reconciler.core.health import EXCEPTION, Sample
 from reconciler.core.names import project_of
 from reconciler.errors import TargetError
-from reconciler.events import Event, Listener
-from reconciler.model import Accepted, Action, Condition, Dimension, Item, ObservedComponent
+from reconciler.events import CallEnded, Event, Listener
+from reconciler.model import Accepted, Action, Condition, Dimension, Item, ObservedComponent, Outcome
 from reconciler.ports import Clock, StateStore, Target
 from reconciler.reconcile import Work
 
+_MOST_SIGHTINGS = 1000
 FRESH_S = 5.0
 """How long a reading of a project's components may serve to find the present name of another one."""
 
@@ -50,6 +51,7 @@ class Again:
     wait_s: float
     result: Result  # what to report when there is no time left
     watching: bool = False  # nothing is to be sent: the component is being looked at
+    error: Exception | None = None  # what to raise instead of the result when there is no time left
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class Place:
     key: str
     region: str
     component: ObservedComponent | None  # None when its health cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """An accepted call that is not written down yet."""
+
+    number: int  # of the intent
+    outcome: Outcome
+    event: CallEnded  # to be told afterwards
 
 
 @dataclass(slots=True)
@@ -73,6 +84,13 @@ class Watch:
     longest_s: float
     samples: list[Sample] = field(default_factory=list)
     polls: int = 0  # more than samples when the server was away
+    newer_waits: bool = False  # for content that is to be sent to the same component
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the component was in EXCEPTION when it was looked at last."""
+        seen = self.samples[-1].component if self.samples else None
+        return seen is not None and seen.status == EXCEPTION
 
 
 class Sightings:
@@ -83,7 +101,13 @@ class Sightings:
 
     def put(self, target: str, project: str, at: float, components: tuple[ObservedComponent, ...]) -> None:
         """Remember a reading."""
+        if len(self._seen) >= _MOST_SIGHTINGS:
+            self._seen = {key: seen for key, seen in self._seen.items() if at - seen[0] < FRESH_S}
         self._seen[target, project] = at, components
+
+    def forget(self) -> None:
+        """A new look begins: what moved since the last one is not to be found where it was."""
+        self._seen = {}
 
     def recent(self, target: str, project: str, now: float) -> tuple[ObservedComponent, ...] | None:
         """The last reading, unless it is older than FRESH_S or must not be used any more."""
@@ -122,7 +146,6 @@ class Job:
     work: Work
     plan: str  # id of the plan it belongs to
     revision: str
-    imprint: bytes = b""  # digest of the files it was made from
     taken: frozenset[str] = frozenset()  # component names that other tasks declare: a role must not mean one of them
     reason: str = ""  # of --force or --resend, for the journal
     retry_until: float | None = None  # monotonic time at which its retries end; None before the first
@@ -130,6 +153,10 @@ class Job:
     capped: int = 0  # those that failed in a way that is repeated a few times only
     sent: int = 0  # attempts that reached the journal: each advanced the serial
     unknown: bool = False  # an attempt of this run has no clear outcome
+    doubted: float | None = None  # monotonic time since which the component is looked at because of that
+    unrecorded: Unrecorded | None = None  # how its call ended, which the store could not take yet
+    withdrawn: str = ""  # why it must not be sent any more, although a worker has it in hand
+    waited: bool = False  # an earlier update of its component was seen to its end
     told: str = ""  # why it was put off last, so that the same is not said again
     before: ObservedComponent | None = None  # as it was before the first attempt
     watch: Watch | None = None
@@ -146,9 +173,14 @@ class Job:
         return self.item.action, self.work.desired.request_digest(allow_delete=deletes)
 
     @property
+    def content(self) -> str:
+        """What the files and their secrets ask for: another try at the same content may have to wait."""
+        return self.work.desired.request_digest(allow_delete=False)
+
+    @property
     def under_way(self) -> bool:
         """Whether its component may be restarting: then it keeps its lane and its place while it waits."""
-        return self.unknown or (self.watch is not None and not self.only_looks)
+        return self.unknown or self.unrecorded is not None or (self.watch is not None and not self.only_looks)
 
     @property
     def only_looks(self) -> bool:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from reconciler.agenda import Agenda
 from reconciler.apply import adopt, jobs_of, keep_records
+from reconciler.attempt import CAPPED_ATTEMPTS
 from reconciler.core.backoff import delay_s
 from reconciler.core.policy import Policy
 from reconciler.core.status import State, TaskStatus, status_of
@@ -39,10 +40,11 @@ _LONGEST_S = 86_400.0
 class _Try:
     """The last try at a task that had no effect, and when the next one is due."""
 
-    imprint: bytes  # of the files it was made with: newer content does not wait
+    content: str  # Job.content: newer one does not wait
     result: Result
     due: float  # monotonic
     number: int  # consecutive
+    capped: int  # of them, those that may be repeated a few times only
 
 
 class Passes:
@@ -56,6 +58,7 @@ class Passes:
         agenda: takes tasks that are to be looked at later.
         tools: the world.
         describe: an exception in words that hold no secret.
+        is_restless: whether a task's files are still being written, as far as can be told.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - its parts; the daemon puts them together
@@ -67,6 +70,7 @@ class Passes:
         agenda: Agenda,
         tools: Tools,
         describe: Callable[[BaseException], str],
+        is_restless: Callable[[str], bool],
     ) -> None:
         self._reconciler = reconciler
         self._rules = rules
@@ -76,6 +80,7 @@ class Passes:
         self._tools = tools
         self._clock = tools.clock
         self._describe = describe
+        self._is_restless = is_restless
         self._tries: dict[str, _Try] = {}
         self._labels: dict[str, dict[str, str]] = {}  # {task: its labels}, where it has some: those of an orphan too
         self._invalid: dict[str, int] = {}  # {task: how many of its files are wrong}
@@ -90,6 +95,7 @@ class Passes:
 
     def renew(self, reconciler: Reconciler, rules: Policy, tools: Tools) -> None:
         """Look with another configuration from now on."""
+        self._targets.withdraw_all()  # what was planned by other rules must not begin any more
         self._reconciler, self._rules, self._tools = reconciler, rules, tools
         with self._guard:
             self._tries.clear()
@@ -99,35 +105,25 @@ class Passes:
     def everything(self, cause: str) -> PassEnded:
         """Look at every task."""
         began = self._clock.monotonic()
+        self._tools.sightings.forget()
         try:
             survey = self._reconciler.survey(self._rules, most=MOST_WORK)
             self._take_in(survey, self._states.names())
         except ReconcilerError as error:
+            self._targets.withdraw_all()  # nobody knows whether it is still meant
             return self._ended(cause, 0, began, problem=str(error))
-        except Exception as error:  # noqa: BLE001 - the border: one task's defect must not hide the others
-            self._tell_defect("", error)
-            return self._one_by_one(self._reconciler.names_below(""), cause, began)
         return self._ended(cause, len(survey.known), began)
 
     def some(self, names: Collection[str], cause: str) -> PassEnded:
         """Look at these tasks; they are put on the agenda again when that cannot be done now."""
         began = self._clock.monotonic()
+        self._tools.sightings.forget()
         try:
             self._take_in(self._reconciler.look(self._rules, names, most=MOST_WORK), names)
         except ReconcilerError as error:
             self._agenda.add(names, PROBLEM_S)
             return self._ended(cause, len(names), began, problem=str(error))
-        except Exception as error:  # noqa: BLE001 - likewise
-            if len(names) > 1:
-                return self._one_by_one(names, cause, began)
-            self._tell_defect(next(iter(names), ""), error)
-            self._agenda.add(names, DEFECT_S)
         return self._ended(cause, len(names), began)
-
-    def _one_by_one(self, names: Iterable[str], cause: str, began: float) -> PassEnded:
-        ends = [self.some((name,), cause) for name in sorted(names)]
-        problem = next((end.problem for end in ends if end.problem), "")
-        return self._ended(cause, len(ends), began, problem=problem)
 
     def _ended(self, cause: str, tasks: int, began: float, problem: str = "") -> PassEnded:
         return PassEnded(cause, tasks, self._clock.monotonic() - began, self.frozen, problem)
@@ -153,12 +149,20 @@ class Passes:
             keep_records(survey, self._tools)
         jobs = {} if survey.plan.frozen else {job.item.id: job for job in jobs_of(survey)}
         items = _by_task(survey.plan.items)
-        findings = [self._settle(item, more, jobs.get(item.id), survey) for item, more in items.values()]
+        under_way_first = sorted(
+            items.values(), key=lambda pair: not _is_under_way(survey.records.get(pair[0].address))
+        )
+        findings = [self._settle(item, more, jobs.get(item.id), survey) for item, more in under_way_first]
         self._agenda.add(survey.left)
-        gone = [name for name in names if name not in items]
+        self._agenda.add(survey.taken_over.values())
+        orphans_no_more = {survey.records[address].task for address in survey.taken_over} - survey.tasks.keys()
+        for name, error in survey.defects.items():
+            self._tell_defect(name, error)
+        self._agenda.add(survey.defects, DEFECT_S)
+        gone = [name for name in {*names, *orphans_no_more} if name not in items]
         for name in gone:
             self._drop(name)
-        self._states.put(findings, gone)
+        self._states.put((finding for finding in findings if finding is not None), gone)
 
     def _drop(self, name: str) -> None:
         self._targets.withdraw(name)
@@ -167,26 +171,35 @@ class Passes:
         with self._guard:
             self._tries.pop(name, None)
 
-    def _settle(self, item: Item, more: tuple[str, ...], job: Job | None, survey: Survey) -> Finding:
-        """Do about one task what is to be done, and say how it is."""
+    def _settle(self, item: Item, more: tuple[Item, ...], job: Job | None, survey: Survey) -> Finding | None:
+        """Do about one task what is to be done, and say how it is; None: the next look says it."""
         known = survey.known.get(item.task)
         self._invalid.pop(item.task, None)
         if item.action is Action.INVALID:
             self._invalid[item.task] = len({violation.file for violation in item.violations})
-        offer: Offer | None = None
-        if item.action is Action.ADOPT and not survey.plan.frozen and item.id in survey.work:
-            adopt(item, survey, self._tools)
-            self._agenda.add((item.task,))
-        elif job is not None:
-            offer = self._offer(job)
-        elif item.task not in survey.left:
-            self._targets.withdraw(item.task)
         if item.until is not None:
             wait_s = (item.until - self._clock.now()).total_seconds()
             self._agenda.add((item.task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S))
+        offer: Offer | None = None
+        restless = (item.action.sends or item.action is Action.ADOPT) and self._is_restless(item.task)
+        if item.action is Action.ADOPT and not restless and item.id in survey.work and not survey.plan.frozen:
+            adopt(item, survey, self._tools)
+            self._agenda.add((item.task,))
+            status = replace(
+                status_of(item, None, calling=False), state=State.SYNCED, next_step="", revision=survey.plan.revision
+            )
+            return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
+        if job is not None and not restless:
+            offer = self._offer(job)
+        elif item.task not in survey.left:
+            self._targets.withdraw(item.task)
         status = self._status(item, survey.records.get(item.address), offer)
+        if restless and status.state is State.OUT_OF_SYNC:
+            status = replace(status, reason=f"{item.reason}; its files are still being written", next_step="wait")
         if more:
-            status = replace(status, reason="; ".join((status.reason, *more)))
+            step = status.next_step or status_of(more[0], None, calling=False).next_step
+            reason = "; ".join((status.reason, *(other.reason for other in more)))
+            status = replace(status, reason=reason, next_step=step)
         return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
 
     def _labels_of(self, task: str, known: Known | None) -> Mapping[str, str]:
@@ -201,9 +214,10 @@ class Passes:
         task = job.item.task
         with self._guard:
             tried = self._tries.get(task)
-            if tried is not None and tried.imprint != job.imprint:
+            if tried is not None and tried.content != job.content:
                 del self._tries[task]  # newer content waits for nothing
                 tried = None
+        job.capped = tried.capped if tried else 0
         wait_s = tried.due - self._clock.monotonic() if tried else 0.0
         if wait_s > 0:
             self._agenda.add((task,), wait_s)
@@ -236,7 +250,8 @@ class Passes:
         if tried.result.status is Status.BLOCKED:
             step = "wait: it is looked at again by itself"
             return replace(status, state=State.BLOCKED, reason=tried.result.message, until=until, next_step=step)
-        reason = f"{item.reason}; the last attempt had no effect: {tried.result.message}"
+        ended = "was not clearly answered" if tried.result.status is Status.UNKNOWN else "had no effect"
+        reason = f"{item.reason}; the last attempt {ended}: {tried.result.message}"
         return replace(status, reason=reason, until=until, next_step="wait: it is tried again by itself")
 
     def _looked_again(self, status: TaskStatus, tried: _Try | None) -> TaskStatus:
@@ -254,14 +269,24 @@ class Passes:
         elif isinstance(result, Exception):
             self._tell_defect(task, result)
             result = replace(job.unsent(Status.PENDING, "a defect of reconciler; see the log"), retry_in_s=DEFECT_S)
+        if result.status is Status.PENDING and job.capped >= CAPPED_ATTEMPTS:
+            result = self._given_up(job, result)
         with self._guard:
             number = self._tries[task].number + 1 if task in self._tries else 1
             wait_s = self._wait_s(result, number)
             if wait_s is None:
                 self._tries.pop(task, None)
             else:
-                self._tries[task] = _Try(job.imprint, result, self._clock.monotonic() + wait_s, number)
+                self._tries[task] = _Try(job.content, result, self._clock.monotonic() + wait_s, number, job.capped)
         self._agenda.add((task,))
+
+    def _given_up(self, job: Job, result: Result) -> Result:
+        """A failure that calls itself transient and does not pass is one for people."""
+        try:
+            self._tools.store.set_condition(job.item.address, Condition.FAILED, result.message)
+        except ReconcilerError as error:
+            return replace(result, message=str(error), retry_in_s=PROBLEM_S)
+        return replace(result, status=Status.FAILED, retry_in_s=None)
 
     def _wait_s(self, result: Result, number: int) -> float | None:
         """How long until the next try at the same content; None when nothing is to be tried."""
@@ -302,13 +327,19 @@ def _under_way(status: TaskStatus, item: Item, record: Record) -> TaskStatus:
     )
 
 
-def _by_task(items: Iterable[Item]) -> dict[str, tuple[Item, tuple[str, ...]]]:
-    """`{task: (its item, what its other items say)}`: a reset that waits holds nothing else up."""
-    found: dict[str, tuple[Item, tuple[str, ...]]] = {}
+def _is_under_way(record: Record | None) -> bool:
+    """Whether a component may be restarting: it gets its lane and its place before others do."""
+    conditions = (Condition.APPLYING, Condition.VERIFYING, Condition.UNKNOWN)
+    return record is not None and record.condition in conditions
+
+
+def _by_task(items: Iterable[Item]) -> dict[str, tuple[Item, tuple[Item, ...]]]:
+    """`{task: (its item, its other items)}`: a reset that waits holds nothing else up."""
+    found: dict[str, tuple[Item, tuple[Item, ...]]] = {}
     for item in sorted(items, key=lambda item: (item.intended is Action.RESET, item.action is Action.ORPHANED)):
         if item.task in found:
             main, more = found[item.task]
-            found[item.task] = main, (*more, item.reason)
+            found[item.task] = main, (*more, item)
         else:
             found[item.task] = item, ()
     return found

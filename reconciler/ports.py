@@ -69,6 +69,9 @@ class Target(Protocol):
     Every method may raise the five subclasses of `TargetError`; reads never raise `UnknownOutcomeError`.
     """
 
+    def take_turn(self) -> None:
+        """Wait until a write may be sent; whoever writes calls it first, before anything is written down."""
+
     def update_incr_sync(self, request: UpdateRequest) -> Accepted:
         """Change a component's configuration; it restarts."""
 
@@ -188,6 +191,9 @@ class StateStore(Protocol):
 
         The chain stays verifiable: the last dropped row's hash is kept as its anchor.
         """
+
+    def ensure_writable(self) -> None:
+        """Return when the store could be written now."""
 
     def verify_journal(self) -> int:
         """Check the hash chain of the whole journal; returns the number of rows.

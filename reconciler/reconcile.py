@@ -10,7 +10,7 @@ from reconciler.core.desired import Desired, overlaid, prepare
 from reconciler.core.plan import Base
 from reconciler.core.policy import Policy, Surroundings
 from reconciler.core.validation.validator import Validator
-from reconciler.errors import SecretError
+from reconciler.errors import ReconcilerError, SecretError
 from reconciler.inventory import Gist, Inventory, Known, gist_of
 from reconciler.model import (
     Action,
@@ -18,8 +18,10 @@ from reconciler.model import (
     Item,
     Plan,
     Record,
+    Severity,
     Snapshot,
     Task,
+    Violation,
 )
 from reconciler.ports import Clock, Entry, SecretResolver, Source, StateStore
 
@@ -44,6 +46,7 @@ class Survey:
     tasks: Mapping[str, Address]  # every valid task, selected or not
     known: Mapping[str, Known]  # {task: what its files are like}, for those that were looked at
     records: Mapping[str, Record]  # {Address.id: Record}, as they were when the plan was made
+    defects: Mapping[str, Exception]  # {task: what went wrong in us}: their items say that they are invalid
     left: frozenset[str]  # tasks with something to do whose work was not kept: look at them again
 
 
@@ -65,6 +68,7 @@ class _Findings:
     taken_over: dict[str, str] = field(default_factory=dict)
     refreshed: dict[str, Snapshot] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
+    defects: dict[str, Exception] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
 
 
@@ -145,6 +149,7 @@ class Reconciler:
             seen.add(entry.name)
             self._look_at(entry, look)
         self._inventory.keep_only(seen)
+        self._inventory.settle(seen)
         return self._conclude(look)
 
     def look(self, rules: Policy, names: Collection[str], *, most: int | None = None) -> Survey:
@@ -159,7 +164,7 @@ class Reconciler:
             DesiredStateError: the directory cannot be read.
             StateStoreError: the store cannot be read.
         """
-        wanted = set(names)
+        wanted = {*names, *self._inventory.disturbed()}
         look = self._begin(rules, wanted.__contains__, most)
         waiting = sorted(wanted)
         while waiting:
@@ -171,6 +176,7 @@ class Reconciler:
                     self._look_at(entry, look)
             waiting = sorted(self._inventory.disturbed() - wanted)  # others at an address that came or went
             wanted.update(waiting)
+        self._inventory.settle(wanted)
         return self._conclude(look)
 
     def names_below(self, folder: str) -> frozenset[str]:
@@ -206,6 +212,7 @@ class Reconciler:
             inventory.valid(),
             found.known,
             look.records,
+            found.defects,
             frozenset(found.left),
         )
 
@@ -266,7 +273,7 @@ class Reconciler:
         return dict(sorted(outcome.items()))
 
     def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
-        first_run = not records and self._count() > policy.FIRST_RUN_TASKS
+        first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
         return Surroundings(
             now=self._clock.now(),
             policy=rules,
@@ -275,14 +282,27 @@ class Reconciler:
             first_run=first_run,
         )
 
-    def _count(self) -> int:
-        return self._inventory.count() or len(self._source.names())
-
     def _look_at(self, entry: Entry, look: "_Look") -> None:
+        """Look at one task; whatever is wrong with it, or with us because of it, never touches another."""
         self._tick()
-        known, task = self._inventory.see(entry)
+        try:
+            known, task = self._inventory.see(entry)
+        except (OSError, ReconcilerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the border
+            known, task = self._inventory.see_defect(entry.name, _defect(entry.name, error)), None
+            look.found.defects[entry.name] = error
         if not look.chosen(entry.name):
             return
+        try:
+            self._settle(entry, known, task, look)
+        except (OSError, ReconcilerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - likewise
+            look.found.defects[entry.name] = error
+            look.found.items.append(planning.invalid(entry.name, (_defect(entry.name, error),)))
+
+    def _settle(self, entry: Entry, known: Known, task: Task | None, look: "_Look") -> None:
         look.found.known[entry.name] = known
         if known.address is None:
             look.found.items.append(planning.invalid(entry.name, known.errors))
@@ -328,7 +348,7 @@ class Reconciler:
             return
         base = self._base(desired, record, around)
         item = planning.plan_task(desired, base, around, self._catalogue, key)
-        known.gist = gist_of(desired, item.unchanged, used, key) if waiting is None and not missing else None
+        known.gist = gist_of(desired, planning.leaves(desired), used, key) if waiting is None and not missing else None
         found.items.append(replace(item, remarks=(*item.remarks, *missing)))
         if item.action.sends or item.action is Action.ADOPT:
             look.keep(item, Work(desired, base))
@@ -398,6 +418,13 @@ class Reconciler:
         found.work = {number: work for number, work in found.work.items() if number in settled}
         found.unconfirmed = {number: work for number, work in found.unconfirmed.items() if number in settled}
         found.taken_over = {a: name for a, name in found.taken_over.items() if name not in clashes}
+
+
+def _defect(name: str, error: Exception) -> Violation:
+    """What is said of a task that we fail to look at, without the words of the exception: they may quote a secret."""
+    found = f"a defect of reconciler: {type(error).__name__}"
+    hint = "Please report it, with the traceback of the log."
+    return Violation(name, name, None, "", "defect", Severity.ERROR, "a task that can be looked at", found, hint)
 
 
 def is_chosen(name: str, chosen: tuple[str, ...]) -> bool:

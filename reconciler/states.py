@@ -35,13 +35,14 @@ class States:
         self._tell = tell
         self._said = dict(store.states())
         self._heard: set[str] = set()  # tasks that were looked at since the start
+        self._unwritten: set[str] = set()  # tasks of which the store does not know the last word
         self._guard = threading.Lock()
 
     def put(self, findings: Iterable[Finding], gone: Iterable[str] = ()) -> None:
         """Take note of how tasks are now, and of those that are no more.
 
         Raises:
-            StateStoreError: nothing was remembered; it is tried again with the next look.
+            StateStoreError: it was told, but could not be written down; that is tried again with the next look.
         """
         events: list[StateChanged | TaskGone] = []
         changed: dict[str, TaskState] = {}
@@ -58,13 +59,19 @@ class States:
                 )
         lost = [name for name in gone if name in self._said]
         events += [TaskGone(name, State(self._said[name].state)) for name in lost]
-        if changed or lost:
-            self._store.put_states(changed.values(), lost)
         self._remember(changed, lost)
         for event in events:
             self._tell(event)
+        self._write_down()
+
+    def _write_down(self) -> None:
+        if self._unwritten:
+            changed = [self._said[task] for task in self._unwritten if task in self._said]
+            self._store.put_states(changed, self._unwritten - self._said.keys())
+            self._unwritten.clear()
 
     def _remember(self, changed: Mapping[str, TaskState], lost: Iterable[str]) -> None:
+        self._unwritten.update(changed, lost)
         with self._guard:  # others only count, so that a slow disk does not keep them waiting
             self._said.update(changed)
             for name in lost:

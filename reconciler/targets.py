@@ -1,13 +1,13 @@
 """The targets of the daemon: a dispatcher and a breaker each. What may not go now is said, and waits elsewhere."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from enum import Enum
 
 from reconciler.core.breaker import Breaker
 from reconciler.core.status import moment
-from reconciler.dispatch import MISCONFIGURED, Dispatcher
+from reconciler.dispatch import MISCONFIGURED, STOPPED, Dispatcher
 from reconciler.errors import ReconcilerError, TargetError, TargetMisconfiguredError
 from reconciler.events import Event, TargetChanged
 from reconciler.jobs import Job, Result, Status, Tools
@@ -36,6 +36,7 @@ class Targets:
 
     Args:
         tools: the world; `tell` hears of every event.
+        known: names of the targets that the configuration has.
         schedule: when to ask a target again.
         done: told of every job that is over, by any thread.
         released: told the names of tasks that may be offered again, by any thread.
@@ -44,11 +45,13 @@ class Targets:
     def __init__(
         self,
         tools: Tools,
+        known: frozenset[str],
         schedule: Schedule,
         done: Callable[[Job, Result | Exception], None],
         released: Callable[[frozenset[str]], None],
     ) -> None:
         self._tools = tools
+        self._known = known
         self._schedule = schedule
         self._told_done = done
         self._released = released
@@ -67,7 +70,7 @@ class Targets:
             mine = self._jobs.get(task)
             if mine is not None and mine.wish == job.wish:
                 return Offer.ALREADY  # also while it waits for another try: one by one they would not wait at all
-            if not self.withdraw(task):
+            if not self.withdraw(task, newer=job.item.action.sends):
                 return Offer.BUSY
             if self._breaker(name).kind:
                 self._parked.setdefault(name, set()).add(task)
@@ -80,16 +83,29 @@ class Targets:
         dispatcher.submit(job)
         return Offer.TAKEN
 
-    def withdraw(self, task: str) -> bool:
-        """Take back what is not begun for a task; False when something of it is under way."""
+    def withdraw(self, task: str, *, newer: bool = False) -> bool:
+        """Take back what is not begun for a task; False when something of it is under way; see `Dispatcher`."""
         with self._guard:
             mine = self._jobs.get(task)
             if mine is None:
                 return True
-            if not self._dispatchers[mine.item.target].withdraw(task):
+            if not self._dispatchers[mine.item.target].withdraw(task, newer=newer):
                 return False
             self._jobs.pop(task, None)
-            return True
+            has_room = self._has_room(mine.item.target)
+        if has_room:
+            self._release(mine.item.target)
+        return True
+
+    def withdraw_all(self) -> None:
+        """Take back whatever is not begun: what it was planned from is no longer so."""
+        with self._guard:
+            tasks = tuple(self._jobs)
+        for task in tasks:
+            self.withdraw(task)
+
+    def _has_room(self, name: str) -> bool:
+        return not self._breaker(name).kind and self._dispatcher(name).counts()[0] < MOST_QUEUED // 2
 
     def job(self, task: str) -> Job | None:
         """What is queued or under way for a task."""
@@ -132,7 +148,7 @@ class Targets:
                 ask = self._breaker(name).failed(task)
             elif isinstance(result, Result) and result.status not in _UNANSWERED:
                 self._breaker(name).worked()
-            room = not self._breaker(name).kind and self._dispatcher(name).counts()[0] < MOST_QUEUED // 2
+            room = self._has_room(name)
         if ask:
             self._ask(name, 0.0)
         self._told_done(job, result)
@@ -144,6 +160,16 @@ class Targets:
             names = frozenset(self._parked.pop(name, ()))
         if names:
             self._released(names)
+
+    def suspect(self, troubles: Mapping[str, tuple[str, str]]) -> None:
+        """What was found out before the start: targets that could not be used are asked before anything is sent."""
+        for name, (kind, message) in troubles.items():
+            if kind == MISCONFIGURED and name in self._known:
+                with self._guard:
+                    self._breaker(name).open(kind, message, self._tools.clock.now())
+                self._ask(name, 0.0)
+            elif kind == STOPPED:
+                self._accept(name)
 
     # --- breakers --------------------------------------------------------------------------------------------------
 
@@ -158,10 +184,22 @@ class Targets:
         """Somebody released a target that was stopped; one whose breaker is open has to answer first."""
         with self._guard:
             closed = self._breaker(name).kind
-            dispatcher = self._dispatcher(name)
         if not closed:
+            self._accept(name)
+
+    def _accept(self, name: str) -> None:
+        """Begin jobs again, unless the target was stopped: that ends by a word of a person only."""
+        try:
+            kind, message = self._tools.store.target_trouble().get(name, ("", ""))
+        except ReconcilerError as error:
+            kind, message = STOPPED, str(error)  # whether it was cannot be read: the next resync asks again
+        with self._guard:
+            dispatcher = self._dispatcher(name)
+        if kind == STOPPED:
+            dispatcher.refuse(message, looks=True)
+        else:
             dispatcher.accept()
-            self._release(name)
+        self._release(name)
 
     def ask_all(self) -> None:
         """Ask every target that cannot be used, now: somebody says that it can."""
@@ -178,6 +216,8 @@ class Targets:
 
     def _probe(self, name: str) -> None:
         """Ask a target something harmless: can it be used?"""
+        if name not in self._known:
+            return
         try:
             with closing(self._tools.open_target(name, ())) as target:
                 target.probe()
@@ -201,12 +241,12 @@ class Targets:
     def _close(self, name: str) -> None:
         with self._guard:
             was_open = self._breaker(name).close()
-            dispatcher = self._dispatcher(name)
         if was_open:
-            dispatcher.accept()
             self._remember(name, "", "answers again")
             self._tools.tell(TargetChanged(name, "", "answers again"))
-        self._release(name)
+            self._accept(name)
+        else:
+            self._release(name)
 
     def _remember(self, name: str, kind: str, message: str) -> None:
         try:
@@ -224,14 +264,17 @@ class Targets:
     def renew(self, tools: Tools, known: frozenset[str]) -> None:
         """Use the targets as they are configured now; those that could not be used are asked whether they can."""
         with self._guard:
-            self._tools = tools
+            self._tools, self._known = tools, known
             dispatchers = dict(self._dispatchers)
+            for name in self._breakers.keys() - known:
+                del self._breakers[name]
         for name, dispatcher in dispatchers.items():
             dispatcher.renew(tools)
-            if name not in known:
-                dispatcher.refuse("the configuration no longer has this target")
-            else:
+            if name in known:
                 self.reopen(name)
+            else:
+                dispatcher.refuse("the configuration no longer has this target")
+                self._release(name)
         self.ask_all()
 
     def end(self) -> list[threading.Thread]:

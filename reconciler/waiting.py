@@ -22,7 +22,7 @@ class Waiting:
 
     def __init__(self, places: int) -> None:
         self.places = places
-        self.busy: set[str] = set()  # lanes with a component under way
+        self.busy: dict[str, Job] = {}  # {lane: the job that has it}: its component is under way
         self._order = 0
         self._new: list[_Entry] = []
         self._back: list[_Entry] = []  # under way, or only looking: they wait for nothing but their time
@@ -49,7 +49,7 @@ class Waiting:
             entry = heapq.heappop(self._new)
             mine = lane(entry[2])
             if mine not in self.busy:
-                self.busy.add(mine)
+                self.busy[mine] = entry[2]
                 return entry[2]
             self._parked.setdefault(mine, []).append(entry)
         return None
@@ -61,8 +61,10 @@ class Waiting:
         return max(0.0, min(times) - now) if times else None
 
     def free(self, job: Job) -> None:
-        """A job lets others have its lane."""
-        self.busy.discard(lane(job))
+        """A job lets others have its lane, if it has it."""
+        if self.busy.get(lane(job)) is not job:
+            return
+        del self.busy[lane(job)]
         for entry in self._parked.pop(lane(job), ()):
             heapq.heappush(self._new, entry)
 

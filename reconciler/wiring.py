@@ -83,7 +83,9 @@ def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]
         from reconciler.target.http import HttpTarget
         from reconciler.target.settings import TargetSettings
 
-        config = settings.targets[name]
+        config = settings.targets.get(name)
+        if config is None:
+            raise TargetMisconfiguredError(f'{settings.path}: has no target "{name}" any more')
         try:
             password = secrets.substitute(config.password, lookup)
         except (SecretError, secrets.ReferenceSyntaxError) as error:

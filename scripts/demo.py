@@ -1,7 +1,6 @@
-"""What `make run` does: the simulator, and the reconciler on `desired_state/`, in the foreground until Ctrl-C.
+"""What `make run` does: the simulator, and the daemon on `desired_state/`, in the foreground until Ctrl-C.
 
-It looks at the files once a second and runs `reconciler apply` when they changed and are quiet again. Another
-directory than `desired_state/` can be named as the one argument; `.run/` is made beside it.
+Another directory than `desired_state/` can be named as the one argument; `.run/demo/` is made beside it.
 """
 
 import os
@@ -13,13 +12,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[1]
 DESIRED = Path(sys.argv[1]).resolve() if sys.argv[1:] else ROOT / "desired_state"
-RUN = DESIRED.parent / ".run"
+RUN = DESIRED.parent / ".run" / "demo"
 RECONCILER = [sys.executable, "-m", "reconciler"]
+DRAIN_S = 45  # longer than the daemon lets its calls end
 PASSWORD = "simulator"  # noqa: S105 - of the simulator, which is no secret
 SAMPLE_SECRETS = {
     "OMS_PASSWORD": PASSWORD,
@@ -31,58 +32,69 @@ SAMPLE_SECRETS = {
 }
 CONFIG = """\
 [desired_state]
-path = "../{name}"
+path = "../../{name}"
 
 [policy]
 new_tasks = "apply"             # the default, "hold", would wait until you adopt or force
 
 [targets.default]
-url = "http://127.0.0.1:{port}"
+url = "http://127.0.0.1:{oms}"
 username = "admin"
 password = "${{env:OMS_PASSWORD}}"
+
+[daemon]
+http_listen = "127.0.0.1:{pages}"
+log_format = "text"
 """
 HINT = """
 Now change something in another terminal, and watch:
-  a value     in desired_state/oceanbase-to-kafka/coordinator.json set throttleRps to "20000"
-  a deletion  in desired_state/mysql-to-oceanbase/sink.json remove the line of printSql (allowDelete is true there)
+  a value     in {name}/oceanbase-to-kafka/coordinator.json set throttleRps to "20000"
+  a deletion  in {name}/mysql-to-oceanbase/sink.json remove the line of printSql (allowDelete is true there)
   a mistake   break a file, or write worKerNum for workerNum: nothing is sent, the error is shown
-Ask:          . .run/secrets; .venv/bin/reconciler --config .run/reconciler.toml status
+Ask:          . .run/demo/secrets; .venv/bin/reconciler --config .run/demo/reconciler.toml status
+              likewise plan, explain TASK, history; suspend TASK --reason TEXT, and resume TASK
+Look:         http://127.0.0.1:{oms} (the simulator), http://127.0.0.1:{pages} (the daemon)
 Ctrl-C ends it.
 """
 
 
 def main() -> int:
-    """Run until Ctrl-C."""
+    """Run until Ctrl-C; returns the exit code of the daemon."""
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with SIGINT ignored
         signal.signal(number, _interrupt)
-    port = _free_port()
-    shutil.rmtree(RUN, ignore_errors=True)  # the simulator forgets everything too
-    RUN.mkdir()
-    (RUN / "reconciler.toml").write_text(CONFIG.format(port=port, name=DESIRED.name), encoding="utf-8")
-    exports = "".join(f"export {name}={value}\n" for name, value in SAMPLE_SECRETS.items())
-    (RUN / "secrets").write_text(exports, encoding="utf-8")
-    environment = {**os.environ, **SAMPLE_SECRETS}
-    arguments = ["simulate", "--port", str(port), "--desired-state", str(DESIRED), "--credentials", f"admin:{PASSWORD}"]
-    # A session of its own, so that Ctrl-C ends the reconciler first.
-    simulator = subprocess.Popen([*RECONCILER, *arguments], cwd=RUN.parent, env=environment, start_new_session=True)
-    try:
-        _wait_for(port, simulator)
-        _follow(environment)
-    except KeyboardInterrupt:
-        print("\nBye.", flush=True)
-    finally:
-        simulator.terminate()
-        simulator.wait()
-    return 0
+    places = {"name": DESIRED.name, "oms": _free_port(8089), "pages": _free_port(8484)}
+    _prepare(CONFIG.format(**places))
+    with ExitStack() as stack:
+        try:
+            account = f"admin:{PASSWORD}"
+            options = ["--port", str(places["oms"]), "--desired-state", str(DESIRED), "--credentials", account]
+            simulator = _start(stack, "simulate", *options)
+            _wait_for(f"http://127.0.0.1:{places['oms']}/oms/health", simulator)
+            daemon = _start(stack, "--config", str(RUN / "reconciler.toml"), "run")
+            _wait_until_idle(f"http://127.0.0.1:{places['pages']}/metrics", daemon)
+            print(HINT.format(**places), flush=True)
+            return daemon.wait()
+        except KeyboardInterrupt:
+            print("\nBye: calls under way are ended first.", flush=True)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is on its way
+    return daemon.returncode
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _free_port() -> int:
-    """8089, as on an OMS, or any other when that is taken."""
-    for port in (8089, 0):
+def _prepare(config: str) -> None:
+    shutil.rmtree(RUN, ignore_errors=True)  # the simulator forgets everything too
+    RUN.mkdir(parents=True)
+    (RUN / "reconciler.toml").write_text(config, encoding="utf-8")
+    exports = "".join(f"export {name}={value}\n" for name, value in SAMPLE_SECRETS.items())
+    (RUN / "secrets").write_text(exports, encoding="utf-8")
+
+
+def _free_port(usual: int) -> int:
+    """The usual port, or any other when that is taken."""
+    for port in (usual, 0):
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
@@ -92,45 +104,42 @@ def _free_port() -> int:
     raise SystemExit("no free port on 127.0.0.1")
 
 
-def _wait_for(port: int, simulator: "subprocess.Popen[bytes]") -> None:
-    while simulator.poll() is None:
+def _start(stack: ExitStack, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start a program in a session of its own, so that Ctrl-C does not reach it: the last one is ended first."""
+    environment = {**os.environ, **SAMPLE_SECRETS}
+    command = [*RECONCILER, *arguments]
+    process = subprocess.Popen(
+        command, cwd=DESIRED.parent, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    stack.callback(_end, process)
+    return process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(DRAIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> str:
+    """Until a page is there; its text."""
+    while process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/oms/health", timeout=1):
-                return
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - of this machine
+                return str(answer.read().decode())
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise SystemExit("the simulator did not start; its last lines above say why")
+    raise SystemExit("it did not start; its last lines above say why")
 
 
-def _follow(environment: dict[str, str]) -> None:
-    applied: object = None
-    seen: object = None
-    while True:
-        now = _look()
-        if now == seen and now != applied:  # changed, and quiet for one look
-            first, applied = applied is None, now
-            _apply(environment)
-            if first:
-                print(HINT, flush=True)
-        seen = now
-        time.sleep(1)
-
-
-def _look() -> tuple[tuple[str, int, int], ...]:
-    """Name, time and size of every file."""
-    files = sorted(path for path in DESIRED.rglob("*.json") if path.is_file())
-    return tuple((str(path), (status := path.stat()).st_mtime_ns, status.st_size) for path in files)
-
-
-def _apply(environment: dict[str, str]) -> None:
-    print("\n$ reconciler --config .run/reconciler.toml apply --yes", flush=True)
-    arguments = ["--config", ".run/reconciler.toml", "apply", "--yes"]
-    process = subprocess.Popen([*RECONCILER, *arguments], cwd=RUN.parent, env=environment, stdin=subprocess.DEVNULL)
-    try:
-        process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # Ctrl-C reached it too: it ends the call in flight and writes down how
-        raise
+def _wait_until_idle(url: str, daemon: "subprocess.Popen[bytes]") -> None:
+    """Until every task was looked at, and what had to be sent was sent and seen healthy."""
+    idle = {"reconciler_ready 1.0", "reconciler_queue_depth 0.0", "reconciler_in_flight 0.0"}
+    while not idle <= set(_wait_for(url, daemon).splitlines()):
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Desired:
     def request_digest(self, *, allow_delete: bool) -> str:
         """What would be sent, as `content.secrets.key`: digests of both, and the id of the fingerprint key."""
         snapshot = self.snapshot
-        content = canonical.digest([self.task.address.id, allow_delete, snapshot.digest])
+        content = canonical.digest([self.task.address.id, self.task.cm_region or "", allow_delete, snapshot.digest])
         return f"{content}.{canonical.digest(dict(snapshot.fingerprints))}.{snapshot.key_id}"
 
     def was(self, attempted: str | None) -> bool:

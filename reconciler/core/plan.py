@@ -285,13 +285,18 @@ def _cost(task: Task) -> tuple[str, ...]:
 def _unchanged(desired: Desired, changes: tuple[Change, ...]) -> int:
     """Leaves of the desired content that no change touches; a list is one leaf."""
     if not changes:
-        return sum(_leaves(content) for content in desired.content.values())
+        return leaves(desired)
     touched = {change.path for change in changes}
     return sum(
         not any(f"/{section}{place}" == path or f"/{section}{place}".startswith(path + "/") for path in touched)
         for section, content in desired.content.items()
         for place in _leaf_places(content)
     )
+
+
+def leaves(desired: Desired) -> int:
+    """How many values a task's files hold; a list is one."""
+    return sum(_leaves(content) for content in desired.content.values())
 
 
 def _leaves(value: Json) -> int:

@@ -185,7 +185,8 @@ def not_before(case: Case) -> datetime | None:
     if not interval_s or record is None or record.applied_at is None or not record.component:
         return None  # what was adopted was not updated
     until = record.applied_at + timedelta(seconds=interval_s)
-    return until if until > case.around.now else None
+    is_over = until <= case.around.now or record.applied_at > case.around.now  # written by a clock that was ahead
+    return None if is_over else until
 
 
 def _interval(case: Case) -> Hold | None:

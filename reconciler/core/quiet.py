@@ -57,6 +57,10 @@ class Quiet(Generic[Key]):
             found.append(self._take(now_s))
         return tuple(found)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether something happened to *key* and it is not ripe yet."""
+        return key in self._last
+
     def next_s(self) -> float | None:
         """When the next key becomes ripe, on the clock of `touch`; None when there is none."""
         if not self._last:

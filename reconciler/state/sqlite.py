@@ -279,6 +279,15 @@ class SqliteStore:
         with self._database.reading() as database:
             return journal.dropped_rows(database)
 
+    def ensure_writable(self) -> None:
+        """Return when a transaction that writes could begin now.
+
+        Raises:
+            StateStoreError: it could not.
+        """
+        with self._database.writing():
+            pass
+
     def verify_journal(self) -> int:
         """Check the hash chain of the journal as far as it was kept; returns the number of rows there are.
 

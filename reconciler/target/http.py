@@ -93,6 +93,11 @@ class HttpTarget:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._settings!r})"
 
+    def take_turn(self) -> None:
+        """Wait until a request may be made; reads do so themselves."""
+        if self._pace is not None:
+            self._pace.wait()
+
     # --- writes
 
     def update_incr_sync(self, request: UpdateRequest) -> Accepted:
@@ -203,8 +208,8 @@ class HttpTarget:
         Characters beyond ASCII travel as JSON escapes: no server can take those for another character set, and the
         same content always makes the same bytes.
         """
-        if self._pace is not None:
-            self._pace.wait()
+        if not call.write:
+            self.take_turn()
         client = self._writes if call.write else self._reads
         content = json.dumps(call.body, allow_nan=False, separators=(",", ":"), sort_keys=True).encode("ascii")
         try:

@@ -230,19 +230,22 @@ class FolderTree:
 
     def _list(self, folder: _Folder) -> list[_Folder]:
         """The folders in a folder; its links are remembered."""
-        found = []
         try:
-            with os.scandir(folder.path) as entries:
-                for entry in entries:
-                    if is_hidden(entry.name):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        found.append(self._inner(folder, entry.name))
-                    elif entry.is_symlink() and (inner := self._behind(folder, entry.name)):
-                        found.append(inner)
+            with os.scandir(folder.path) as scanned:
+                entries = [entry for entry in scanned if not is_hidden(entry.name)]
         except OSError:  # gone or closed already: an event says so
             return []
-        return found
+        inner = (self._entered(folder, entry) for entry in entries)
+        return [one for one in inner if one is not None]
+
+    def _entered(self, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | None:
+        """The folder that an entry is or leads to, if that can be told."""
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                return self._inner(folder, entry.name)
+            return self._behind(folder, entry.name) if entry.is_symlink() else None
+        except OSError:
+            return None
 
     def _inner(self, folder: _Folder, name: str) -> _Folder:
         return _Folder(self, joined(folder.name, name), f"{folder.path}/{name}", folder)

@@ -57,7 +57,10 @@ def folder_led_to(link: Path, root: str, above: Collection[str]) -> str | None:
     Returns:
         Its real path. None when the link leads to a file, nowhere, out of the root or back up the tree.
     """
-    if not link.is_dir():
+    try:
+        if not link.is_dir():
+            return None
+    except OSError:  # a name too long, a mount that is gone, a folder that may not be entered
         return None
     real = os.path.realpath(link)
     return real if real.startswith(root.rstrip("/") + "/") and real not in above else None

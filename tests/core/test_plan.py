@@ -5,7 +5,7 @@ import pytest
 
 from reconciler.core import plan, policy
 from reconciler.core.fleet import exit_code, freeze, has_vanished, summary
-from reconciler.core.plan import Base, after, compare, is_unchanged
+from reconciler.core.plan import Base, after, compare, is_unchanged, payload
 from reconciler.core.policy import Mode, NewTasks, Policy, Surroundings
 from reconciler.core.secrets import MARK
 from reconciler.model import (
@@ -443,6 +443,97 @@ def test_cost_says_what_restarts(members, cost):
 def test_update_without_a_documented_call_is_remarked(targets, remarks):
     found = planned(FEWER | {"sink": {**FEWER["sink"], "x": "1"}}, applied(), policy=replace(APPLY, targets=targets))
     assert sum("not documented" in remark for remark in found.remarks) == remarks
+
+
+# --- what the daemon does otherwise --------------------------------------------------------------------------------
+
+PACED = replace(APPLY, intervals={"default": 60.0})
+FREER = whole(coordinator={"throttleRps": "30000"})
+RECENT = {"component": "c", "applied_at": NOW - timedelta(seconds=20)}
+
+
+def test_interval_is_remarked_where_it_does_not_hold():
+    found = planned(FREER, applied(**RECENT), policy=PACED)
+    assert (found.action, found.remarks) == (
+        Action.UPDATE,
+        ("the daemon sends it not before 2026-11-21 12:00:40Z (min_update_interval_s of target default)",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "members"),
+    [
+        pytest.param(PACED, RECENT | {"applied_at": NOW - timedelta(seconds=60)}, id="over"),
+        pytest.param(PACED, RECENT | {"component": ""}, id="adopted"),
+        pytest.param(APPLY, RECENT, id="off"),
+    ],
+)
+def test_interval_that_keeps_nothing_back_is_not_remarked(rules, members):
+    assert planned(FREER, applied(**members), policy=rules).remarks == ()
+
+
+def test_interval_that_holds_is_not_remarked_beside():
+    found = planned(FREER, applied(**RECENT), policy=replace(PACED, paced=True))
+    assert (found.action, found.rail, found.remarks) == (Action.BLOCKED, "min_update_interval_s", ())
+    assert found.until == NOW + timedelta(seconds=40)
+
+
+def sending(number, target="default"):
+    return [item(Action.UPDATE, f"{target}/{each}", target=target) for each in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("items", "concurrent", "told_of"),
+    [
+        pytest.param(sending(3), {"default": 2}, ["default"], id="more than places"),
+        pytest.param(sending(2), {"default": 2}, [], id="as many as places"),
+        pytest.param(sending(3), {}, [], id="not known"),
+        pytest.param([item(name=str(each)) for each in range(3)], {"default": 1}, [], id="nothing is sent"),
+        pytest.param(
+            [*sending(3, "b"), *sending(3, "a"), *sending(1, "c")], {"a": 1, "b": 2, "c": 1}, ["a", "b"], id="two targets"
+        ),
+    ],
+)
+def test_those_who_have_to_wait_for_each_other_are_remarked(items, concurrent, told_of):
+    remarks = plan_of(*items, policy=replace(APPLY, concurrent=concurrent)).remarks
+    assert [remark.partition("of target ")[2].partition(" ")[0] for remark in remarks] == told_of
+    assert all("restart at once (max_concurrent)" in remark for remark in remarks)
+
+
+def test_remark_of_turns_says_how_many_of_how_many():
+    (remark,) = plan_of(*sending(5), policy=replace(APPLY, concurrent={"default": 2})).remarks
+    assert remark == "at most 2 of the 5 components of target default restart at once (max_concurrent)"
+
+
+def test_turns_are_no_part_of_the_plan_id():
+    assert plan_of(*sending(5), policy=replace(APPLY, concurrent={"default": 2})).id == plan_of(*sending(5)).id
+
+
+# --- what is sent --------------------------------------------------------------------------------------------------
+
+NESTED = few(sink={"props": {"a": "1", "b": "2"}, "other": "x"})
+
+
+def test_first_send_is_the_files_with_their_secrets():
+    sent = payload(ready(), Base(), Action.UPDATE)
+    assert sent["sink"]["password"] == SECRETS["SINK"]
+    assert "checkpoint" not in sent["source"]
+
+
+def test_members_of_an_object_that_only_the_component_has_are_sent_along():
+    desired = ready(few(sink={"props": {"a": "9"}}))
+    assert payload(desired, applied(NESTED), Action.UPDATE)["sink"] == {"props": {"a": "9", "b": "2"}}
+
+
+def test_object_that_is_written_as_text_is_filled_in_too():
+    desired = ready(few(sink={"props": '{"a": "9"}'}))
+    believed = payload(desired, applied(NESTED), Action.UPDATE)["sink"]["props"]
+    assert believed in ({"a": "9", "b": "2"}, '{"a": "9"}')
+
+
+def test_deletion_sends_the_files_and_nothing_along():
+    desired = ready(few(sink={"props": {"a": "9"}}))
+    assert payload(desired, applied(NESTED), Action.UPDATE_DELETE)["sink"] == {"props": {"a": "9"}}
 
 
 # --- ids -----------------------------------------------------------------------------------------------------------

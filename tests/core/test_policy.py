@@ -11,6 +11,9 @@ from tests.core.builders import APPLY, NOW, around, ready, record_of, task
 WHY = Danger(DangerLevel.CONFIRM, "why")
 LATER, EARLIER = NOW + timedelta(hours=1), NOW - timedelta(hours=1)
 TROUBLE = {"default": ("capability-missing", "no such action")}
+STOPPED = {"default": ("stopped", "3 components did not come back healthy")}
+PACED = replace(APPLY, intervals={"default": 60.0}, paced=True)
+SENT = {"component": "c", "applied_at": NOW - timedelta(seconds=59)}
 
 
 def change(path="/sink/jdbcUrl", new="b", danger=None, *, stays=False):
@@ -20,11 +23,19 @@ def change(path="/sink/jdbcUrl", new="b", danger=None, *, stays=False):
 
 
 def case(
-    *changes, rules=APPLY, intended=Action.UPDATE, new=False, lacking=(), record=None, surroundings=None, **members
+    *changes,
+    rules=APPLY,
+    intended=Action.UPDATE,
+    new=False,
+    lacking=(),
+    lost=(),
+    record=None,
+    surroundings=None,
+    **members,
 ):
     desired = ready(task(**members))
     known = None if new else replace(record_of(desired), **(record or {}))
-    return Case(desired, known, intended, changes, lacking, around(rules, **(surroundings or {})))
+    return Case(desired, known, intended, changes, lacking, around(rules, **(surroundings or {})), lost)
 
 
 def attempted(condition, attempts=0, *, allow_delete=False):
@@ -43,9 +54,11 @@ HOLDING = [
     pytest.param("mode", case(rules=Policy(mode=Mode.OBSERVE)), id="observe"),
     pytest.param("target", case(rules=replace(APPLY, targets={"b": "CE", "a": "EE"})), id="unknown target"),
     pytest.param("target", case(rules=replace(APPLY, targets={})), id="no targets"),
+    pytest.param("target", case(rules=replace(APPLY, refused={"default": "too old"})), id="target too old"),
     pytest.param("first_run", case(new=True, surroundings={"first_run": True}), id="first run"),
     pytest.param("new_tasks", case(new=True, rules=Policy(new_tasks=NewTasks.HOLD)), id="new"),
     pytest.param("capability", case(surroundings={"troubles": TROUBLE}), id="capability"),
+    pytest.param("stop_after_failures", case(surroundings={"troubles": STOPPED}), id="stopped"),
     pytest.param("failed", case(record=attempted(Condition.FAILED)), id="failed"),
     pytest.param("failed", case(record=attempted(Condition.FAILED, allow_delete=True)), id="failed deletion"),
     pytest.param("failed", case(record=lost_key(attempted(Condition.FAILED))), id="failed, key lost"),
@@ -59,6 +72,8 @@ HOLDING = [
     pytest.param("danger", case(change(), change("/sink/a", danger=WHY)), id="second change"),
     pytest.param("danger", case(change("/sink/a", danger=WHY), allow=("/sink/a/b",)), id="allowed inside only"),
     pytest.param("incomplete", case(intended=Action.UPDATE_DELETE, lacking=("/sink/jar",)), id="incomplete"),
+    pytest.param("lost_secret", case(lost=("/sink/props/token",)), id="lost secret"),
+    pytest.param("min_update_interval_s", case(rules=PACED, record=SENT), id="updated a moment ago"),
 ]
 FREE = [
     pytest.param(case(), id="nothing holds"),
@@ -83,6 +98,15 @@ FREE = [
     pytest.param(case(change(danger=WHY), allow=("/*/jdbcUrl",)), id="allowed by a pattern"),
     pytest.param(case(lacking=("/sink/jar",)), id="incomplete update"),
     pytest.param(case(intended=Action.UPDATE_DELETE), id="complete deletion"),
+    pytest.param(case(rules=replace(APPLY, refused={"other": "too old"})), id="another target too old"),
+    pytest.param(case(surroundings={"troubles": {"other": STOPPED["default"]}}), id="another target stopped"),
+    pytest.param(case(rules=PACED, record=SENT | {"applied_at": NOW - timedelta(seconds=60)}), id="interval is over"),
+    pytest.param(case(rules=PACED, record=SENT | {"component": ""}), id="adopted, not updated"),
+    pytest.param(case(rules=PACED, record=SENT | {"applied_at": None}), id="never applied"),
+    pytest.param(case(rules=PACED, new=True), id="new, paced"),
+    pytest.param(case(rules=replace(PACED, paced=False), record=SENT), id="intervals are the daemon's"),
+    pytest.param(case(rules=replace(PACED, intervals={"other": 60.0}), record=SENT), id="another target's interval"),
+    pytest.param(case(rules=replace(PACED, intervals={"default": 0.0}), record=SENT), id="interval off"),
 ]
 
 
@@ -175,6 +199,22 @@ def test_reason_of_a_failure_is_the_recorded_one():
 def test_reason_of_an_unknown_target_lists_the_known_ones():
     reasons = [hold(case(rules=replace(APPLY, targets=targets))).reason for targets in ({"b": "CE", "a": "EE"}, {})]
     assert [reason.rpartition(": ")[2] for reason in reasons] == ["a, b", "none"]
+
+
+def test_interval_holds_until_it_is_over_and_says_so():
+    held = hold(case(rules=PACED, record=SENT))
+    assert held.until == NOW + timedelta(seconds=1)
+    assert "less than 60 s ago (min_update_interval_s of target default)" in held.reason
+
+
+def test_interval_is_the_last_rail_so_that_what_needs_a_person_is_told_first():
+    held = case(change(danger=WHY), rules=PACED, record=SENT)
+    assert hold(held).rail == "danger"
+
+
+def test_reason_of_a_stop_and_of_lost_secrets_is_told():
+    assert "3 components" in hold(case(surroundings={"troubles": STOPPED})).reason
+    assert hold(case(lost=("/sink/a", "/sink/b"))).reason.endswith("no longer declare: /sink/a, /sink/b")
 
 
 # --- suspension ----------------------------------------------------------------------------------------------------

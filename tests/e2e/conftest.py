@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.simulator.server import serve
 from reconciler.simulator.simulator import Simulator
-from tests.e2e.daemons import Manager, Site, fleet_of
+from tests.e2e.daemons import Blocker, Manager, Reaper, Site, fleet_of
 from tests.e2e.daemons import site as a_site
 from tests.projects import ACCOUNT, Project, command, environment, lay_out, run_process, sampled
 
@@ -58,10 +58,18 @@ def end(process: "subprocess.Popen[str]") -> None:
             process.kill()
 
 
+@pytest.fixture(scope="session")
+def reaper() -> Iterator[Reaper]:
+    """Ends daemons behind the tests' backs."""
+    made = Reaper()
+    yield made
+    made.finish()
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, reaper: Reaper) -> Iterator[Site]:
     """A directory without tasks, beside an OMS with 12 projects; see `daemons.Site`."""
-    with a_site(tmp_path, fleet_of(12)) as made:
+    with a_site(tmp_path, fleet_of(12), reaper) as made:
         yield made
 
 
@@ -70,3 +78,9 @@ def manager() -> Iterator[Manager]:
     """A service manager's socket."""
     with closing(Manager()) as made:
         yield made
+
+
+@pytest.fixture
+def blocker(tmp_path: Path) -> Blocker:
+    """Lets a daemon hang that was started in its environment."""
+    return Blocker(tmp_path)

@@ -1,6 +1,7 @@
 """`scripts/demo.py`, which `make run` starts, on a copy of the samples."""
 
 import json
+import os
 import queue
 import re
 import signal
@@ -48,42 +49,62 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path, start):
-    lay_out(tmp_path)
-    script = [sys.executable, str(ROOT / "scripts" / "demo.py"), str(tmp_path / "desired_state")]
-    process = start(cwd=tmp_path, program=lambda: script, stderr=-2)
-    demo = Demo(process)
-    demo.wait_for("listening on")
-    demo.ask("timing", {"queue_s": 0, "stop_s": 0.1, "start_s": 0.1})
-    return demo
+def begin(tmp_path, start):
+    """Starts it on the tasks of `tmp_path`, with components that restart quickly."""
+
+    def begun():
+        script = [sys.executable, str(ROOT / "scripts" / "demo.py"), str(tmp_path / "desired_state")]
+        demo = Demo(start(cwd=tmp_path, program=lambda: script, stderr=-2))
+        demo.wait_for("listening on")
+        demo.ask("timing", {"queue_s": 0, "stop_s": 0.1, "start_s": 0.1})
+        return demo
+
+    return begun
 
 
-def test_the_demonstration_does_what_it_promises(demo, tmp_path):
-    project = Project(tmp_path, "", None, None)
+@pytest.fixture
+def project(tmp_path):
+    return Project(lay_out(tmp_path), "", None, None)
+
+
+def test_the_demonstration_does_what_it_promises(begin, project):
+    demo = begin()
     first = demo.wait_for("Ctrl-C ends it")
-    assert "Done: 3 applied." in first
-    assert {f"{task}: accepted, ticket" in first for task in (MYSQL, KAFKA, ORACLE)} == {True}
+    for task in (MYSQL, KAFKA, ORACLE):
+        assert re.search(rf"{task}: update was accepted .*ticket=\d", first)
+        assert f"{task} is synced" in first
     assert len(demo.updates()) == 3
 
     project.edit(KAFKA, "coordinator", throttleRps="20000")
-    assert "throttle: 50,000 -> 20,000 records/s" in demo.wait_for("Done: 1 applied, 2 unchanged")
+    assert re.search(r"update was accepted .*ticket=\d", demo.wait_for(f"{KAFKA} is synced"))
     assert demo.updates()[3]["body"]["config"]["coordinator"]["throttleRps"] == "20000"
 
     project.edit(MYSQL, "sink", "printSql")
-    assert f"{MYSQL}  update+delete: restarts the component" in demo.wait_for("Done: 1 applied, 2 unchanged")
+    assert f"{MYSQL}: update+delete was accepted" in demo.wait_for(f"{MYSQL} is synced")
     assert demo.updates()[4]["body"]["allowDelete"] is True
     assert "printSql" not in demo.updates()[4]["body"]["config"]["sink"]
 
     project.edit(KAFKA, "sink", worKerNum="13")
-    assert 'Did you mean "workerNum"?' in demo.wait_for("Done: 2 unchanged, 1 invalid")
+    assert 'found "worKerNum"' in demo.wait_for(f"{KAFKA} is invalid")
     assert len(demo.updates()) == 5
 
     demo.process.send_signal(signal.SIGINT)
     demo.wait_for("Bye")
-    demo.wait_for("stopping")
+    demo.wait_for("stopped")  # the daemon, before
+    demo.wait_for("stopping")  # the simulator
     assert demo.process.wait(timeout=10) == 0
     with pytest.raises(httpx.ConnectError):
         demo.ask("state")
+
+
+def test_the_demonstration_ends_when_the_daemon_does(begin, project):
+    project.keep(KAFKA)
+    demo = begin()
+    pid = re.search(r"process (\d+)", demo.wait_for(r"reconciler .* runs, process"))[1]
+    demo.wait_for("Ctrl-C ends it")
+    os.kill(int(pid), signal.SIGTERM)
+    demo.wait_for("stopped")
+    assert demo.process.wait(timeout=10) == 0
 
 
 def test_the_hints_of_the_demonstration_fit_the_samples():

@@ -153,7 +153,7 @@ def test_every_request_of_every_worker_waits_for_its_turn(paced, update):
 
     pace = Pace(1, Sleeping())
     with paced(pace) as one, paced(pace) as other:
-        for call in (one.probe, lambda: other.update_incr_sync(update()), other.probe):
+        for call in (one.probe, lambda: (other.take_turn(), other.update_incr_sync(update())), other.probe):
             call()
     assert asleep == [(1.0, 1), (2.0, 2)]
 

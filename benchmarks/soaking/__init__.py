@@ -1,0 +1,1 @@
+"""The parts of the soak: edits, trouble, samples, verdict, report."""
