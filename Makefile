@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MINUTES ?= 30
+TASKS ?= 1000
 
-.PHONY: run test check bench fix schemas clean
+.PHONY: run test check bench soak fix schemas clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,8 +30,13 @@ check: $(READY) ## style, types, direction of imports
 schemas: $(READY) ## the section schemas, anew from the parameter catalogue
 	$(BIN)/python scripts/schemas.py
 
-bench: $(READY) ## what planning costs, as ratios
+bench: $(READY) ## what it costs and whether it is fair, as ratios: docs/benchmarks.md
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/fairness.py
+
+soak: $(READY) ## the daemon with everything going wrong for MINUTES=30 over TASKS=1000; then PASS or FAIL
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --tasks $(TASKS)
 
 fix: $(READY) ## what the formatter can mend by itself
 	$(BIN)/ruff format .

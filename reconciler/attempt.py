@@ -246,7 +246,7 @@ class Attempt:
             status = self._target.progress(project).status
             if status in BUSY_PROJECT:
                 raise _HeldError(f"project {project} is {status}: components must not be touched now; try again later")
-        seen = self._tools.sightings.recent(self._job.target, project, self._tools.clock.monotonic())
+        seen = self._tools.sightings.recent(self._job, project, self._tools.clock.monotonic())
         if seen is not None and not self._is_in_doubt():
             return seen
         try:
@@ -258,7 +258,7 @@ class Attempt:
 
     def _components(self, project: str) -> tuple[ObservedComponent, ...]:
         components = self._target.components(project)
-        self._tools.sightings.put(self._job.target, project, self._tools.clock.monotonic(), components)
+        self._tools.sightings.put(self._job, project, self._tools.clock.monotonic(), components)
         return components
 
     def _request(self, place: Place) -> UpdateRequest:
@@ -406,6 +406,8 @@ class Attempt:
         try:
             place = self._look()
         except (_HeldError, TemporaryTargetError) as error:
+            if since_s < self._tools.verify_s:  # nobody looked yet, and there is time
+                return Again(_POLLS_S[-1], self._job.ended(Status.UNCONFIRMED, str(error), accepted), watching=True)
             return self._settle(Condition.UNCONFIRMED, f"{UNSEEN}: {error}", accepted)
         if place.component is None:
             return self._settle(Condition.NOT_VERIFIED, "accepted; its health cannot be read", accepted)

@@ -94,28 +94,24 @@ class Watch:
 
 
 class Sightings:
-    """What was read of a project's components last, so that one pass asks once; of all targets, for all threads."""
+    """What was read of a project's components for a plan, so that its jobs ask once; for all threads.
+
+    Another plan reads anew: what moved since is not to be looked for where it was.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[float, tuple[ObservedComponent, ...]]] = {}
+        self._seen: dict[tuple[str, str], tuple[str, float, tuple[ObservedComponent, ...]]] = {}
 
-    def put(self, target: str, project: str, at: float, components: tuple[ObservedComponent, ...]) -> None:
+    def put(self, job: "Job", project: str, at: float, components: tuple[ObservedComponent, ...]) -> None:
         """Remember a reading."""
         if len(self._seen) >= _MOST_SIGHTINGS:
-            self._seen = {key: seen for key, seen in self._seen.items() if at - seen[0] < FRESH_S}
-        self._seen[target, project] = at, components
+            self._seen = {key: seen for key, seen in self._seen.items() if at - seen[1] < FRESH_S}
+        self._seen[job.target, project] = job.plan, at, components
 
-    def forget(self) -> None:
-        """A new look begins: what moved since the last one is not to be found where it was."""
-        self._seen = {}
-
-    def recent(self, target: str, project: str, now: float) -> tuple[ObservedComponent, ...] | None:
-        """The last reading, unless it is older than FRESH_S or must not be used any more."""
-        at, components = self._seen.get((target, project), (-FRESH_S, ()))
-        if now - at < FRESH_S:
-            return components
-        self._seen.pop((target, project), None)
-        return None
+    def recent(self, job: "Job", project: str, now: float) -> tuple[ObservedComponent, ...] | None:
+        """The last reading for the same plan, unless it is older than FRESH_S."""
+        plan, at, components = self._seen.get((job.target, project), ("", -FRESH_S, ()))
+        return components if plan == job.plan and now - at < FRESH_S else None
 
 
 def _nobody(_event: Event) -> None:

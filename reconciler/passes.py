@@ -105,7 +105,6 @@ class Passes:
     def everything(self, cause: str) -> PassEnded:
         """Look at every task."""
         began = self._clock.monotonic()
-        self._tools.sightings.forget()
         try:
             survey = self._reconciler.survey(self._rules, most=MOST_WORK)
             self._take_in(survey, self._states.names())
@@ -117,7 +116,6 @@ class Passes:
     def some(self, names: Collection[str], cause: str) -> PassEnded:
         """Look at these tasks; they are put on the agenda again when that cannot be done now."""
         began = self._clock.monotonic()
-        self._tools.sightings.forget()
         try:
             self._take_in(self._reconciler.look(self._rules, names, most=MOST_WORK), names)
         except ReconcilerError as error:

@@ -204,22 +204,27 @@ def fails(states, store, *arguments):
     store.failing.clear()
 
 
-def test_what_could_not_be_remembered_is_told_with_the_next_look(states, store, heard):
+def test_what_cannot_be_written_down_is_told_once_all_the_same(states, store, heard):
     fails(states, store, [finding()])
-    assert told(heard) == []
     states.put([finding()])
     assert told(heard) == [("shop", None, "synced")]
 
 
-def test_what_changed_while_the_store_failed_is_told_with_the_next_look(states, store, heard):
+def test_what_could_not_be_written_down_is_with_the_next_look(states, store):
+    fails(states, store, [finding("a"), finding("b", State.FAILED)])
+    states.put([finding("a")])
+    assert {task: row.state for task, row in store.states().items()} == {"a": "synced", "b": "failed"}
+
+
+def test_only_the_last_word_is_written_down(states, store, heard):
     states.put([finding()])
-    told(heard)
     fails(states, store, [finding(state=State.FAILED)])
-    states.put([finding(state=State.FAILED)])
-    assert told(heard) == [("shop", "synced", "failed")]
+    fails(states, store, [finding(state=State.BLOCKED)])
+    states.put([])
+    assert (store.states()["shop"].state, len(told(heard))) == ("blocked", 3)
 
 
-def test_first_look_after_a_restart_that_could_not_be_remembered_is_told_with_the_next(states, store, clock, heard):
+def test_first_look_after_a_restart_is_told_once_though_the_store_fails(states, store, clock, heard):
     states.put([finding("a")])
     told(heard)
     again = States(store, clock, heard.append)
@@ -228,13 +233,20 @@ def test_first_look_after_a_restart_that_could_not_be_remembered_is_told_with_th
     assert told(heard) == [("a", "synced", "synced"), ("b", None, "synced")]
 
 
-def test_task_that_went_while_the_store_failed_is_told_with_the_next_look(states, store, heard):
+def test_task_that_went_while_the_store_failed_is_forgotten_with_the_next_look(states, store, heard):
     states.put([finding()])
     told(heard)
     fails(states, store, [], ["shop"])
-    assert states.names() == {"shop"}
-    states.put([], ["shop"])
-    assert told(heard) == [("shop", "synced", "gone")]
+    assert (told(heard), set(store.states())) == ([("shop", "synced", "gone")], {"shop"})
+    states.put([])
+    assert (dict(store.states()), told(heard)) == ({}, [])
+
+
+def test_task_that_comes_back_while_the_store_fails_is_kept(states, store):
+    states.put([finding()])
+    fails(states, store, [], ["shop"])
+    states.put([finding(state=State.INVALID)])
+    assert store.states()["shop"].state == "invalid"
 
 
 # --- counts --------------------------------------------------------------------------------------------------------

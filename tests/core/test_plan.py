@@ -490,7 +490,10 @@ def sending(number, target="default"):
         pytest.param(sending(3), {}, [], id="not known"),
         pytest.param([item(name=str(each)) for each in range(3)], {"default": 1}, [], id="nothing is sent"),
         pytest.param(
-            [*sending(3, "b"), *sending(3, "a"), *sending(1, "c")], {"a": 1, "b": 2, "c": 1}, ["a", "b"], id="two targets"
+            [*sending(3, "b"), *sending(3, "a"), *sending(1, "c")],
+            {"a": 1, "b": 2, "c": 1},
+            ["a", "b"],
+            id="two targets",
         ),
     ],
 )

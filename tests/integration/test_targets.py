@@ -200,7 +200,7 @@ def test_only_so_many_jobs_are_queued_and_the_others_are_released_when_there_is_
     eventually(lambda: desk.released)
     names = {f"t{number:03}" for number in range(MOST_QUEUED + 3)}
     assert frozenset().union(*desk.released) == {
-        name for name, offer in zip(sorted(names), offers) if offer is Offer.FULL
+        name for name, offer in zip(sorted(names), offers, strict=True) if offer is Offer.FULL
     }
 
 
@@ -541,7 +541,7 @@ def test_nothing_locks_up_while_many_threads_do_everything(bench):
     jobs = desk.jobs()
 
     def hammer(seed):
-        chance = random.Random(seed)
+        chance = random.Random(seed)  # noqa: S311 - repeatable
         targets = desk.targets
         acts = (
             lambda: targets.offer(chance.choice(jobs)),
