@@ -7,7 +7,7 @@ watchdog is fed by it alone.
 
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -311,10 +311,17 @@ class Daemon:
     def _is_restless(self, task: str) -> bool:
         """Whether something happened to a task's files and they are not quiet yet."""
         self._take_touches()
-        parts = task.split("/")
-        above = ("/".join(parts[:length]) for length in range(len(parts) + 1))
-        own = "" if task == "." else task
-        return Touched(own, deep=False) in self._quiet or any(Touched(one, deep=True) in self._quiet for one in above)
+        return any(touched in self._quiet for touched in _touches_of(task))
+
+    def _take_as_written(self, task: str) -> None:
+        """Somebody who asks for a look has written the files."""
+        self._take_touches()
+        own, *trees = _touches_of(task)
+        if task == ALL_TASKS or any(tree in self._quiet for tree in trees):
+            self._quiet.clear()
+            self._want_everything("command")  # others lie in the same tree
+        else:
+            self._quiet.drop(own)
 
     def _below(self, folder: str) -> frozenset[str]:
         try:
@@ -349,6 +356,8 @@ class Daemon:
         if entry.kind in ("retry", "release"):
             self._passes.try_again(entry.task)
             self._targets.ask_all()
+        if entry.kind == "sync":
+            self._take_as_written(entry.task)
         if entry.task in ("", ALL_TASKS):
             self._want_everything("command")
         else:
@@ -495,6 +504,13 @@ class Daemon:
         if any(thread.is_alive() for thread in threads):
             text = "a call did not end in time: its outcome is unknown, the next start looks at the component"
             self._hear(Notice("warning", "lifecycle", text))
+
+
+def _touches_of(task: str) -> Iterator[Touched]:
+    """Everything that may have happened to a task's files: to its own folder, or to a tree that it lies in."""
+    parts = task.split("/")
+    yield Touched("" if task == "." else task, deep=False)
+    yield from (Touched("/".join(parts[:length]), deep=True) for length in range(len(parts) + 1))
 
 
 def _quiet(settings: Settings) -> Quiet[Touched]:

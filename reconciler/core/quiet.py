@@ -57,6 +57,16 @@ class Quiet(Generic[Key]):
             found.append(self._take(now_s))
         return tuple(found)
 
+    def drop(self, key: Key) -> None:
+        """Somebody says that *key* is at rest."""
+        self._first.pop(key, None)
+        self._last.pop(key, None)
+
+    def clear(self) -> None:
+        """Somebody says that everything is at rest."""
+        self._first.clear()
+        self._last.clear()
+
     def __contains__(self, key: object) -> bool:
         """Whether something happened to *key* and it is not ripe yet."""
         return key in self._last

@@ -104,3 +104,19 @@ def test_every_key_is_ripe_exactly_when_the_rule_says(steps):
         first.setdefault(key, now_s)
         last[key] = now_s
         assert len(quiet) == len(first)
+
+
+def test_what_somebody_calls_at_rest_is_no_longer_waited_for():
+    quiet = Quiet(1.0, 10.0)
+    quiet.touch("a", 0.0)
+    quiet.touch("b", 0.0)
+    quiet.drop("a")
+    quiet.drop("unknown")
+    assert ("a" in quiet, "b" in quiet, quiet.ripe(5.0)) == (False, True, ("b",))
+
+
+def test_everything_may_be_called_at_rest():
+    quiet = Quiet(1.0, 10.0)
+    quiet.touch("a", 0.0)
+    quiet.clear()
+    assert (len(quiet), quiet.next_s()) == (0, None)

@@ -9,7 +9,7 @@ from reconciler.agenda import Agenda
 from reconciler.core.policy import NewTasks, Policy
 from reconciler.errors import StateStoreError
 from reconciler.events import CallEnded, CallStarted, Event, PassEnded, StateChanged, TargetChanged
-from reconciler.jobs import Job, Result, Tools
+from reconciler.jobs import Job, Result
 from reconciler.model import TaskState
 from reconciler.passes import Passes
 from reconciler.reconcile import Reconciler

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_rows_of_states_equal_what_was_told_last(bench, engine):
     bench.fault("param_error", component=name_of(1))
     bench.fault("exception", component=name_of(2))
     engine.everything()
-    engine.until(lambda: set(s.state for s in engine.said().values()) == {"synced", "failed", "invalid"})
+    engine.until(lambda: {row.state for row in engine.said().values()} == {"synced", "failed", "invalid"})
     engine.everything()
     told = {event.status.task: event for event in engine.of(StateChanged)}
     for task, row in engine.said().items():
@@ -258,7 +259,7 @@ def test_consecutive_tries_are_ever_further_apart(bench, engine):
     engine.everything()
     engine.settled("shop")
     at = [when for when, _, result in engine.ended if result.status is Status.PENDING]
-    waits = [later - sooner for sooner, later in zip(at, at[1:], strict=False)]
+    waits = [later - sooner for sooner, later in pairwise(at)]
     assert waits[-1] > 4 * waits[0]
 
 
@@ -358,7 +359,7 @@ def test_component_that_does_not_come_back_is_looked_at_again_ever_less_often(be
     engine.everything()
     engine.until(lambda: len(looks(engine)) == 7, longest_s=20.0)
     at = looks(engine)
-    waits = [later - sooner for sooner, later in zip(at, at[1:], strict=False)]
+    waits = [later - sooner for sooner, later in pairwise(at)]
     expected = [min(LOOK_AGAIN_S * 2**number, LOOK_AGAIN_CAP_S) for number in range(6)]
     assert [near for near, wait in zip(expected, waits, strict=True) if not near <= wait <= near + 45.0] == []
     assert (len(bench.sent), engine.state()) == (1, "unconfirmed")
@@ -965,12 +966,12 @@ def three_of_one_project(bench):
         bench.put(name, 0, task={"key": key})
 
 
-def test_components_of_a_project_are_read_once_for_all_of_its_tasks(bench, engine):
+def test_components_of_a_project_are_read_once_for_all_of_its_tasks(bench, engine, still):
     three_of_one_project(bench)
     bench.fault("param_error", times=3)
     engine.everything()
     engine.settled("a", "b", "c", state="failed")
-    assert (len(bench.sent), healths(bench) < 3) == (3, True)
+    assert (len(bench.sent), healths(bench)) == (3, 1)
 
 
 def test_components_are_read_anew_where_an_answer_was_unclear(bench, engine):
@@ -1022,8 +1023,9 @@ def test_component_that_moved_a_moment_ago_is_found_all_the_same(bench, engine):
     bench.oms.move(name_of(1), ip="10.0.0.7")
     changed(engine)
     engine.some("shop")
-    engine.until(lambda: len(bench.sent) == 2 and engine.state() in ("synced", "failed"))
+    engine.until(lambda: len(bench.sent) > 1 and engine.state() in ("synced", "failed"))
     assert engine.state() == "synced"
+    assert bench.oms.component(bench.keys[-1]).config["sink"]["workerNum"] == "128"
 
 
 # --- any order of anything -----------------------------------------------------------------------------------------
@@ -1088,8 +1090,7 @@ class Story:
         for component in self.bench.oms.components:
             self.bench.oms.set_component(component.name, status="RUNNING")
         self.engine.everything()
-        for _ in range(200):
-            self.engine.turn()
+        self.engine.pass_time(300.0)
         for record in self.bench.store.records().values():
             if record.condition in (Condition.FAILED, Condition.UNKNOWN):
                 self.bench.store.retry(record.address)
@@ -1097,7 +1098,7 @@ class Story:
         self.engine.everything()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_fleet_converges_once_edits_and_faults_stop_and_then_nothing_is_sent(bench, engine, seed):
     story = Story(engine, seed)
     for _ in range(10):
