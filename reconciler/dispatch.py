@@ -6,7 +6,7 @@ another's: each has a dispatcher of its own.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 
@@ -37,34 +37,49 @@ UNKNOWN_BUDGET_S = 120.0
 """How long a job whose outcome is unknown stays here when nothing else does: its component is kept from others."""
 
 MOST_HIDDEN = 4096
-"""Secrets that are remembered to be hidden; many tasks share theirs."""
+"""Secrets of jobs that are over which are still hidden; many tasks share theirs."""
 
 Done = Callable[[Job, Result | Exception], None]
 """Told of every job that is over; with an exception when a step raised what it should not."""
 
 
-class Hidden:
+class Hidden(Collection[str]):
     """Secrets to be hidden in whatever a server says, whichever job it is about; read anew at each use.
 
-    Those of jobs that are over stay: a server may quote them later. The oldest go when there are too many.
+    Those of jobs that are over stay for a while: a server may quote them later. The oldest go when there are too many.
     """
 
     def __init__(self) -> None:
-        self._values: dict[str, None] = {}
+        self._live: dict[int, frozenset[str]] = {}  # {id of a job: its secrets}
+        self._over: dict[str, None] = {}  # oldest first
         self._guard = threading.Lock()
 
     def add(self, job: Job) -> None:
         """A job's secrets may be quoted from now on."""
         with self._guard:
-            for value in job.work.desired.secret_values:
-                self._values.pop(value, None)
-                self._values[value] = None
-            for value in list(self._values)[:-MOST_HIDDEN]:
-                del self._values[value]
+            self._live[id(job)] = job.work.desired.secret_values
+
+    def end(self, job: Job) -> None:
+        """A job is over."""
+        with self._guard:
+            for value in self._live.pop(id(job), ()):
+                self._over.pop(value, None)
+                self._over[value] = None
+            while len(self._over) > MOST_HIDDEN:
+                del self._over[next(iter(self._over))]
+
+    def _values(self) -> set[str]:
+        with self._guard:
+            return set(self._over).union(*self._live.values())
 
     def __iter__(self) -> Iterator[str]:
-        with self._guard:
-            return iter(tuple(self._values))
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._values()
 
 
 class Dispatcher:
@@ -127,7 +142,9 @@ class Dispatcher:
             newer: whether newer content is to be sent: it does not wait for a component that is in EXCEPTION.
         """
         with self._changed:
-            self._unfinished -= len(self._take_out(lambda job: job.item.task == task and _may_go(job)))
+            for job in self._take_out(lambda job: job.item.task == task and _may_go(job)):
+                self._hidden.end(job)
+                self._unfinished -= 1
             mine = [job for job in (*self._waiting.jobs(), *self._in_hand.values()) if job.item.task == task]
             for job in mine:
                 job.withdrawn = job.withdrawn or "something else is to be done meanwhile"
@@ -310,6 +327,7 @@ class Dispatcher:
         self._give_back(job, self._announced(job, result))
 
     def _give_back(self, job: Job, result: Result | Exception) -> None:
+        self._hidden.end(job)
         self._done(job, result)
         with self._changed:
             self._unfinished -= 1

@@ -1,6 +1,6 @@
 """What travels through a run: a job, what it needs from the world, and what becomes of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -123,7 +123,7 @@ class Tools:
     """What carrying out needs from the world."""
 
     store: StateStore
-    open_target: Callable[[str, Iterable[str]], Target]
+    open_target: Callable[[str, Collection[str]], Target]
     clock: Clock
     random: Callable[[], float]  # 0 <= x < 1
     verify_s: float  # how long to wait for a component to be seen healthy

@@ -111,6 +111,9 @@ class Passes:
         except ReconcilerError as error:
             self._targets.withdraw_all()  # nobody knows whether it is still meant
             return self._ended(cause, 0, began, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - the border: what goes wrong in a look must not end the daemon
+            self._targets.withdraw_all()
+            return self._ended(cause, 0, began, problem=self._tell_defect("", error))
         return self._ended(cause, len(survey.known), began)
 
     def some(self, names: Collection[str], cause: str) -> PassEnded:
@@ -121,14 +124,18 @@ class Passes:
         except ReconcilerError as error:
             self._agenda.add(names, PROBLEM_S)
             return self._ended(cause, len(names), began, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._agenda.add(names, DEFECT_S)
+            return self._ended(cause, len(names), began, problem=self._tell_defect("", error))
         return self._ended(cause, len(names), began)
 
     def _ended(self, cause: str, tasks: int, began: float, problem: str = "") -> PassEnded:
         return PassEnded(cause, tasks, self._clock.monotonic() - began, self.frozen, problem)
 
-    def _tell_defect(self, task: str, error: BaseException) -> None:
+    def _tell_defect(self, task: str, error: BaseException) -> str:
         text = f"a defect of reconciler kept a task from being looked at, please report it: {self._describe(error)}"
-        self._tools.tell(Notice("error", "defect", text, {"task": task}))
+        self._tools.tell(Notice("error", "defect", text, {"task": task} if task else {}))
+        return text
 
     def below(self, folder: str) -> frozenset[str]:
         """Tasks at or below a folder, then and now.

@@ -1,7 +1,7 @@
 """The one place that picks the adapters."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from reconciler import resources, secret_files
@@ -71,7 +71,7 @@ def reconciler(
     )
 
 
-def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]:
+def target_factory(settings: Settings) -> Callable[[str, Collection[str]], Target]:
     """Opens targets by name; each instance belongs to one thread."""
     from reconciler.target.pace import Pace
 
@@ -79,7 +79,7 @@ def target_factory(settings: Settings) -> Callable[[str, Iterable[str]], Target]
     clock = SystemClock()
     paces = {name: Pace(target.requests_per_s, clock) for name, target in settings.targets.items()}
 
-    def open_target(name: str, hide: Iterable[str]) -> Target:
+    def open_target(name: str, hide: Collection[str]) -> Target:
         from reconciler.target.http import HttpTarget
         from reconciler.target.settings import TargetSettings
 

@@ -19,7 +19,7 @@ import base64
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -76,7 +76,7 @@ class HttpTarget:
     def __init__(
         self,
         settings: TargetSettings,
-        hide: Iterable[str] = (),
+        hide: Collection[str] = (),
         *,
         transport: httpx.BaseTransport | None = None,
         pace: Pace | None = None,

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.health import Sample, Verdict, by_name, describe, in_role, judge, of_link
+from reconciler.core.health import Sample, Verdict, by_name, describe, in_role, is_without_gap, judge, of_link
 from reconciler.model import ComponentRole, Link, ObservedComponent
 
 WAITING, HEALTHY, FAILED = Verdict.WAITING, Verdict.HEALTHY, Verdict.FAILED
@@ -96,3 +96,19 @@ def test_names_of_another_form_are_ordered_by_text():
 def test_role_is_found_by_position(link, index, found):
     listed = [named("1-1"), named("1-0", Link.REVERSE), named("1-0")]
     assert in_role(listed, ComponentRole("np_a", link, index)) == found
+
+
+@pytest.mark.parametrize(
+    ("positions", "whole"),
+    [
+        pytest.param((), True, id="none"),
+        pytest.param(("1-0", "1-1", "2-0"), True, id="two sub-tasks"),
+        pytest.param(("1-1",), False, id="the first is missing"),
+        pytest.param(("1-0", "1-2"), False, id="one between is missing"),
+        pytest.param(("1-0", "2-1"), False, id="the first of the second is missing"),
+    ],
+)
+def test_gap_is_seen_by_the_positions_of_a_link(positions, whole):
+    components = [named(position) for position in positions]
+    other = named("1-5", Link.REVERSE)
+    assert is_without_gap([*components, other, seen(name="opaque")], Link.FORWARD) is whole

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.names import position_of, project_of
+from reconciler.core.names import lasting_part, position_of, project_of
 
 NAME = "10.0.0.1-9000:connector_v2:np_4x9jabcd-incr_trans-1-0:0000000006"
 
@@ -48,3 +48,12 @@ def test_project_is_found_whatever_the_rest_is(name, project):
 )
 def test_any_other_name_is_opaque(name):
     assert (project_of(name), position_of(name)) == (None, None)
+
+
+def test_lasting_part_is_the_same_on_another_host():
+    part = NAME.rsplit(":", 2)[1]
+    assert lasting_part(NAME) == lasting_part(NAME.replace("10.0.0.1", "10.0.0.2")) == part
+
+
+def test_lasting_part_of_an_opaque_name_is_the_whole():
+    assert lasting_part("opaque") == "opaque"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -294,3 +296,19 @@ def test_no_shape_of_a_secret_gets_out(before, now, same_key):
     aligned = align(stored.snapshot, wanted.content, wanted.secret_places, KEY)
     found = diff(aligned.old, aligned.new, CATALOGUE, {}) + diff(NOTHING, aligned.new, CATALOGUE, {})
     assert SENTINEL not in repr((stored.snapshot, wanted.snapshot, aligned, found))
+
+
+def test_stored_content_is_renewed_without_its_fingerprints_changing():
+    stored = ready(few(sink={"password": "${env:SINK}", "workerNum": "8"})).snapshot
+    older = replace(stored, content={**stored.content, "sink": {**stored.content["sink"], "workerNum": 8}})
+    assert secrets.renewed(older, CATALOGUE) == stored
+
+
+@pytest.mark.parametrize(("key", "kept"), [(KEY, True), (OTHER_KEY, False)], ids=["same key", "another key"])
+def test_stored_content_is_sealed_by_todays_rules(key, kept):
+    stored = ready(few(sink={"password": "${env:SINK}"})).snapshot
+    plain = {**stored.content, "source": {"password": "in clear"}}
+    older = replace(stored, content=plain, digest=canonical.content_digest(plain))
+    sealed = secrets.resealed(older, CATALOGUE, key)
+    assert (sealed.content["source"]["password"], sealed.key_id) == (secrets.MARK, secrets.key_id(key))
+    assert ("/sink/password" in sealed.fingerprints, "/source/password" in sealed.fingerprints) == (kept, True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.apply import carry_out, jobs_of
+from reconciler.apply import jobs_of
 from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S, LOOK_AGAIN_S, UNSEEN
 from reconciler.clock import SystemClock
 from reconciler.core import secrets
