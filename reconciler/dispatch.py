@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 
-from reconciler.attempt import UNSEEN, Attempt
+from reconciler.attempt import Attempt
 from reconciler.errors import (
     CapabilityMissingError,
     PermanentTargetError,
@@ -22,6 +22,7 @@ from reconciler.errors import (
 from reconciler.events import ItemEnded, TargetChanged
 from reconciler.jobs import Again, Job, Result, Status, Tools
 from reconciler.ports import Target
+from reconciler.verify import UNSEEN
 from reconciler.waiting import Waiting
 
 MISCONFIGURED = "misconfigured"

@@ -22,7 +22,7 @@ from reconciler.jobs import Job, Result, Status, Tools
 from reconciler.model import Action, Condition, Item, Record
 from reconciler.reconcile import Reconciler, Survey
 from reconciler.states import Finding, States
-from reconciler.targets import Offer, Targets
+from reconciler.targets import Targets
 
 MOST_WORK = 64
 """Tasks with something to send whose documents one pass keeps; the others are looked at again."""
@@ -185,7 +185,6 @@ class Passes:
         if item.until is not None:
             wait_s = (item.until - self._clock.now()).total_seconds()
             self._agenda.add((item.task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S))
-        offer: Offer | None = None
         restless = (item.action.sends or item.action is Action.ADOPT) and self._is_restless(item.task)
         if item.action is Action.ADOPT and not restless and item.id in survey.work and not survey.plan.frozen:
             adopt(item, survey, self._tools)
@@ -195,10 +194,10 @@ class Passes:
             )
             return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
         if job is not None and not restless:
-            offer = self._offer(job)
+            self._offer(job)
         elif item.task not in survey.left:
             self._targets.withdraw(item.task)
-        status = self._status(item, survey.records.get(item.address), offer)
+        status = self._status(item, survey.records.get(item.address))
         if restless and status.state is State.OUT_OF_SYNC:
             status = replace(status, reason=f"{item.reason}; its files are still being written", next_step="wait")
         if more:
@@ -214,7 +213,7 @@ class Passes:
                 self._labels[task] = dict(known.labels)
         return self._labels.get(task, {})
 
-    def _offer(self, job: Job) -> Offer | None:
+    def _offer(self, job: Job) -> None:
         """Have a job carried out, unless it is too early for another try at the same content."""
         task = job.item.task
         with self._guard:
@@ -226,12 +225,12 @@ class Passes:
         wait_s = tried.due - self._clock.monotonic() if tried else 0.0
         if wait_s > 0:
             self._agenda.add((task,), wait_s)
-            return None
-        return self._targets.offer(job)
+        else:
+            self._targets.offer(job)
 
     # --- words -----------------------------------------------------------------------------------------------------
 
-    def _status(self, item: Item, record: Record | None, offer: Offer | None) -> TaskStatus:
+    def _status(self, item: Item, record: Record | None) -> TaskStatus:
         job = self._targets.job(item.task)
         trouble = self._targets.trouble(item.target)
         status = status_of(item, record, calling=False, trouble=trouble, daemon=True)
@@ -241,10 +240,10 @@ class Passes:
             tried = self._tries.get(item.task)
         if status.state is not State.OUT_OF_SYNC:
             return self._looked_again(status, tried)
+        if trouble:
+            return replace(status, reason=f"{item.reason}; waits until target {item.target} can be used: {trouble}")
         if tried is not None:
             return self._tried(status, item, tried)
-        if offer is Offer.CLOSED:
-            return replace(status, reason=f"{item.reason}; waits until target {item.target} can be used: {trouble}")
         most = self._tools.max_concurrent.get(item.target, 1)
         turn = f"waits for its turn: at most {most} of target {item.target} at once (max_concurrent)"
         return replace(status, reason=f"{item.reason}; {turn}", next_step="wait: it is sent by itself")

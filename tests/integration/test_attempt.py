@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from reconciler.apply import jobs_of
-from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S, LOOK_AGAIN_S, UNSEEN
+from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S
 from reconciler.clock import SystemClock
 from reconciler.core import secrets
 from reconciler.dispatch import Dispatcher
 from reconciler.events import CallEnded
 from reconciler.jobs import Status
 from reconciler.model import Action, Condition, Link, Suspension
+from reconciler.verify import LOOK_AGAIN_S, UNSEEN
 from tests.integration.bench import REGION, REVERSE, SECOND, SENTINELS, documents, name_of
 
 STATUS = "DescribeProjectProgress"
