@@ -155,7 +155,7 @@ class Attempt:
         """What a command may have changed since the plan was made."""
         item, task = self._job.item, self._job.work.desired.task
         around = Surroundings(now=self._tools.clock.now(), suspensions=self._store.suspensions())
-        held = policy.suspended(task.name, task.suspend, around)
+        held = policy.suspended(task, self._job.work.base.record, around)
         if self._job.withdrawn:
             raise HeldError(f"not sent: {self._job.withdrawn}", Status.PENDING)
         if held is not None:

@@ -16,8 +16,8 @@ from reconciler.agenda import Agenda
 from reconciler.config import Settings
 from reconciler.core.policy import ALL_TASKS, Policy
 from reconciler.core.quiet import Quiet
-from reconciler.core.status import FOLLOWED
-from reconciler.dispatch import MISCONFIGURED
+from reconciler.core.status import FOLLOWED, TROUBLED, moment
+from reconciler.dispatch import PROBED
 from reconciler.errors import ReconcilerError
 from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
 from reconciler.jobs import Job, Result, Tools
@@ -147,6 +147,7 @@ class Daemon:
         self._cause = "event"  # why the next tasks are looked at
         self._problem = ""
         self._frozen = ""
+        self._troubled: str | None = None  # as the store knows it
         self._restarts = 0
         self._last_pass: datetime | None = None
         self._last_call: datetime | None = None
@@ -274,9 +275,21 @@ class Daemon:
             self._frozen = ended.frozen
             self._want_everything("event")  # what is held or released concerns all
         self._problem = ended.problem
+        self._remember_trouble(ended.problem or ended.frozen)
         if not ended.problem:
             self._last_pass = self._clock.now()
         self._hear(ended)
+
+    def _remember_trouble(self, text: str) -> None:
+        """For `status` and `sync`, which read the store only."""
+        if text == self._troubled:
+            return
+        since = f" (since {moment(self._clock.now())})" if text else ""
+        try:
+            self._store.set_notified(*TROUBLED, f"{text}{since}")
+            self._troubled = text
+        except ReconcilerError as error:
+            self._store_failed(error)
 
     def _want_everything(self, cause: str) -> None:
         self._everything = (cause, self._clock.monotonic())
@@ -344,7 +357,7 @@ class Daemon:
         if troubles != self._troubles:
             for name in self._troubles.keys() - troubles.keys():
                 self._targets.reopen(name)
-                if self._troubles[name][0] != MISCONFIGURED:  # else whoever asked it tells
+                if self._troubles[name][0] not in PROBED:  # else whoever asked it tells
                     self._hear(TargetChanged(name, "", "was released by a command"))
             self._troubles = troubles
             self._want_everything("event")

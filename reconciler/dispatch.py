@@ -28,6 +28,9 @@ from reconciler.waiting import Waiting
 MISCONFIGURED = "misconfigured"
 CAPABILITY_MISSING = "capability-missing"
 STOPPED = "stopped"
+UNREACHABLE = "unreachable"
+PROBED = (MISCONFIGURED, UNREACHABLE)
+"""Troubles that end when the target answers a harmless question; the others end by a word of a person."""
 FAILURES_WITHIN = timedelta(hours=1)
 """`stop_after_failures` counts components that did not come back healthy within this time."""
 
@@ -213,6 +216,12 @@ class Dispatcher:
             if job.watch is None:
                 self._finish(job, job.unsent(Status.PENDING, f"not sent: {self._refusal or 'the run was stopped'}"))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every place is taken."""
+        with self._changed:
+            return len(self._waiting.busy) >= self._waiting.places
+
     def counts(self) -> tuple[int, int]:
         """Jobs that wait to be begun, and components under way."""
         with self._changed:
@@ -263,7 +272,7 @@ class Dispatcher:
         kind, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
         with ExitStack() as stack:
             target = stack.enter_context(closing(self._tools.open_target(self._name, self._hidden)))
-            if kind == MISCONFIGURED:
+            if kind in PROBED:
                 with suppress(TemporaryTargetError, PermanentTargetError, CapabilityMissingError):
                     target.probe()  # out of reach proves neither: then the call will tell
                     self._tools.store.set_target_trouble(self._name, "", "")

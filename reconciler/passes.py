@@ -244,9 +244,12 @@ class Passes:
             return replace(status, reason=f"{item.reason}; waits until target {item.target} can be used: {trouble}")
         if tried is not None:
             return self._tried(status, item, tried)
+        step = "wait: it is sent by itself"
+        if not self._targets.is_full(item.target):
+            return replace(status, next_step=step)
         most = self._tools.max_concurrent.get(item.target, 1)
         turn = f"waits for its turn: at most {most} of target {item.target} at once (max_concurrent)"
-        return replace(status, reason=f"{item.reason}; {turn}", next_step="wait: it is sent by itself")
+        return replace(status, reason=f"{item.reason}; {turn}", next_step=step)
 
     def _tried(self, status: TaskStatus, item: Item, tried: _Try) -> TaskStatus:
         wait_s = tried.due - self._clock.monotonic()
@@ -277,7 +280,7 @@ class Passes:
             result = self._given_up(job, result)
         with self._guard:
             number = self._tries[task].number + 1 if task in self._tries else 1
-            wait_s = self._wait_s(result, number)
+            wait_s = self._wait_s(job, result, number)
             if wait_s is None:
                 self._tries.pop(task, None)
             else:
@@ -292,10 +295,11 @@ class Passes:
             return replace(result, message=str(error), retry_in_s=PROBLEM_S)
         return replace(result, status=Status.FAILED, retry_in_s=None)
 
-    def _wait_s(self, result: Result, number: int) -> float | None:
+    def _wait_s(self, job: Job, result: Result, number: int) -> float | None:
         """How long until the next try at the same content; None when nothing is to be tried."""
         fraction = self._tools.random()
-        if result.status is Status.UNCONFIRMED:
+        looked = result.status is Status.FAILED and job.item.action is Action.NOOP
+        if result.status is Status.UNCONFIRMED or looked:
             return min(LOOK_AGAIN_S * 2.0 ** min(number - 1, 10), LOOK_AGAIN_CAP_S)
         if result.status is Status.BLOCKED or (result.status is Status.PENDING and result.retry_in_s is None):
             return 1.0 + delay_s(number, fraction)

@@ -7,13 +7,12 @@ from enum import Enum
 
 from reconciler.core.breaker import Breaker
 from reconciler.core.status import moment
-from reconciler.dispatch import MISCONFIGURED, STOPPED, Dispatcher
+from reconciler.dispatch import MISCONFIGURED, PROBED, STOPPED, UNREACHABLE, Dispatcher
 from reconciler.errors import ReconcilerError, TargetError, TargetMisconfiguredError
 from reconciler.events import Event, TargetChanged
 from reconciler.jobs import Job, Result, Status, Tools
 from reconciler.ports import Schedule
 
-UNREACHABLE = "unreachable"
 MOST_QUEUED = 128
 """Jobs with documents in them that one target may have waiting; further tasks wait as names."""
 
@@ -118,6 +117,11 @@ class Targets:
             breaker = self._breakers.get(name)
             return f"{breaker.message} (since {moment(breaker.since)})" if breaker and breaker.since else ""
 
+    def is_full(self, name: str) -> bool:
+        """Whether as many components of a target are under way as may be."""
+        with self._guard:
+            return name in self._dispatchers and self._dispatchers[name].is_full
+
     def troubles(self) -> dict[str, str]:
         """`{target: kind of trouble}` of those whose breaker is open."""
         with self._guard:
@@ -145,7 +149,7 @@ class Targets:
                 del self._jobs[task]
             ask = False
             if isinstance(result, Result) and result.status is Status.PENDING and result.retry_in_s is not None:
-                ask = self._breaker(name).failed(task)
+                ask = self._breaker(name).failed()
             elif isinstance(result, Result) and result.status not in _UNANSWERED:
                 self._breaker(name).worked()
             room = self._has_room(name)
@@ -164,7 +168,7 @@ class Targets:
     def suspect(self, troubles: Mapping[str, tuple[str, str]]) -> None:
         """What was found out before the start: targets that could not be used are asked before anything is sent."""
         for name, (kind, message) in troubles.items():
-            if kind == MISCONFIGURED and name in self._known:
+            if kind in PROBED and name in self._known:
                 with self._guard:
                     self._breaker(name).open(kind, message, self._tools.clock.now())
                 self._ask(name, 0.0)
@@ -251,9 +255,9 @@ class Targets:
     def _remember(self, name: str, kind: str, message: str) -> None:
         try:
             before, _ = self._tools.store.target_trouble().get(name, ("", ""))
-            if kind == MISCONFIGURED and not before:
+            if kind in PROBED and (not before or before in PROBED):
                 self._tools.store.set_target_trouble(name, kind, message)
-            elif not kind and before == MISCONFIGURED:
+            elif not kind and before in PROBED:
                 self._tools.store.set_target_trouble(name, "", "")
             self._tools.store.note("target", "", {"target": name, "kind": kind, "message": message})
         except ReconcilerError:

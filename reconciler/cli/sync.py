@@ -11,7 +11,7 @@ from reconciler.cli.common import Session, pass_session, say, tasks_argument, wa
 from reconciler.cli.live import Changes
 from reconciler.cli.view import check_names, daemon_of
 from reconciler.core.policy import ALL_TASKS
-from reconciler.core.status import FOLLOWED, UNDER_WAY, State, TaskStatus, counted, said
+from reconciler.core.status import FOLLOWED, TROUBLED, UNDER_WAY, State, TaskStatus, counted, moment, said
 from reconciler.errors import ReconcilerError
 from reconciler.reconcile import is_chosen
 
@@ -105,6 +105,7 @@ class _Wait:
         self._began = time.monotonic()
         self._changes = Changes()
         self._told: dict[str, str] = {}
+        self._trouble = ""
 
     def run(self) -> int:
         """Wait; returns the exit code.
@@ -116,7 +117,8 @@ class _Wait:
             has_looked = self._has_looked()  # asked first: what is read then is at least as new
             began, statuses = time.monotonic(), self._statuses()
             self._tell_changes(statuses)
-            under_way = tuple(one.task for one in statuses if one.state in UNDER_WAY)
+            under_way = tuple(one.task for one in statuses if _is_under_way(one))
+            self._tell_trouble()
             if has_looked and not under_way:
                 return self._concluded(statuses)
             if self._waited_s() >= self._timeout_s:
@@ -138,9 +140,15 @@ class _Wait:
     def _statuses(self) -> list[TaskStatus]:
         return [said(state) for name, state in self._store.states().items() if is_chosen(name, self._tasks)]
 
+    def _tell_trouble(self) -> None:
+        channel, subject = TROUBLED
+        self._trouble = self._store.notified(channel).get(subject, "")
+        if self._trouble:
+            self._tell("nothing is sent at all", self._trouble)
+
     def _tell_changes(self, statuses: list[TaskStatus]) -> None:
         for change in self._changes.since(statuses):
-            self._tell(change.task, f"{change.now.state.value}: {change.now.reason}" if change.now else "gone")
+            self._tell(change.task, _words(change.now) if change.now else "gone")
 
     def _tell(self, task: str, text: str) -> None:
         if self._told.get(task) != text:
@@ -151,9 +159,19 @@ class _Wait:
         """Say how it ended; returns the exit code, which is that of `apply`."""
         for one in statuses:
             if one.state in _WRONG or one.state is State.BLOCKED:
-                self._tell(one.task, f"{one.state.value}: {one.reason}")
+                self._tell(one.task, _words(one))
         say(counted(statuses))
         states = {one.state for one in statuses}
         if states & set(_WRONG):
             return 1
-        return 3 if State.BLOCKED in states else 0
+        return 3 if State.BLOCKED in states or self._trouble else 0
+
+
+def _is_under_way(status: TaskStatus) -> bool:
+    """Whether waiting helps: what holds a task for a time passes by itself."""
+    return status.state in UNDER_WAY or (status.state is State.BLOCKED and status.until is not None)
+
+
+def _words(status: TaskStatus) -> str:
+    until = f", until {moment(status.until)}" if status.until else ""
+    return f"{status.state.value}{until}: {status.reason}"

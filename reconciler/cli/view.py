@@ -12,7 +12,7 @@ from typing import Self
 from reconciler import wiring
 from reconciler.cli.common import check_known
 from reconciler.config import Settings
-from reconciler.core.status import TaskStatus, moment, said, status_of
+from reconciler.core.status import TROUBLED, TaskStatus, moment, said, status_of
 from reconciler.model import Action, Item
 from reconciler.reconcile import Reconciler, Survey, is_chosen
 from reconciler.state.lock import Holder
@@ -130,7 +130,11 @@ class Viewer:
         states = self._store.states()
         tasks = tuple(said(state) for name, state in states.items() if is_chosen(name, self._tasks))
         source = f"as the daemon sees it (process {daemon.pid} on {daemon.host}, since {moment(daemon.since)})"
-        remarks = () if states else ("the daemon has said nothing of any task yet",)
+        channel, subject = TROUBLED
+        trouble = self._store.notified(channel).get(subject)
+        remarks = (f"nothing is sent at all: {trouble}",) if trouble else ()
+        if not states:
+            remarks = (*remarks, "the daemon has said nothing of any task yet")
         return View(True, source, tasks, remarks, self._troubles(), str(daemon))
 
     def _surveyed(self, holder: Holder | None) -> View:

@@ -152,13 +152,13 @@ def plan_task(desired: Desired, base: Base, around: Surroundings, catalogue: Cat
     """What happens to one valid task, and why."""
     task, record = desired.task, base.record
     if is_unchanged(desired, record) and task.name not in around.policy.resend:
-        return _paused(_noop(desired, record, (), ()), task, around)
+        return _paused(_noop(desired, record, (), ()), task, record, around)
     comparison = compare(desired, base, catalogue, key)
     changes = tuple(_left_in_place(change, task) for change in comparison.changes)
     remarks = _remarks(comparison)
     intended = _intended(changes, base, task.name in around.policy.resend, around.policy)
     if intended is Action.NOOP:
-        return _paused(_noop(desired, record, changes, remarks), task, around)
+        return _paused(_noop(desired, record, changes, remarks), task, record, around)
     lacking = missing(desired, comparison.present, catalogue)
     lost = lost_secrets(desired, base) if intended is Action.UPDATE else ()
     case = Case(desired, record, intended, changes, lacking, around, lost)
@@ -194,9 +194,9 @@ def _noop(desired: Desired, record: Record | None, changes: tuple[Change, ...], 
     return item
 
 
-def _paused(item: Item, task: Task, around: Surroundings) -> Item:
+def _paused(item: Item, task: Task, record: Record | None, around: Surroundings) -> Item:
     """A task with nothing to do is suspended all the same: who asked for it wants to see it."""
-    held = policy.suspended(task.name, task.suspend, around)
+    held = policy.suspended(task, record, around)
     if held is None or item.rail == "failed":
         return item
     return replace(item, action=held.action, rail=held.rail, reason=held.reason, until=held.until)
@@ -360,13 +360,14 @@ def invalid(name: str, violations: tuple[Violation, ...]) -> Item:
     first = violations[0]
     more = f" (and {_count(len(violations) - 1, 'more problem')})" if len(violations) > 1 else ""
     reason = f"{first.file}: {first.pointer or 'the file'}: expected {first.expected}, found {first.found}{more}"
+    reason = f"{reason}. {first.suggestion}" if first.suggestion else reason
     number = canonical.digest([ascii(name), "invalid", [str(v) for v in violations]])  # a name may be no UTF-8
     return Item(number, name, Action.INVALID, reason, violations=violations)
 
 
 def unresolved(task: Task, record: Record | None, reason: str, around: Surroundings) -> Item:
     """A task with a secret reference that cannot be resolved: never a change."""
-    held = policy.suspended(task.name, task.suspend, around) or policy.Hold("secret", reason)
+    held = policy.suspended(task, record, around) or policy.Hold("secret", reason)
     item = _item(task, record, held.action, held.reason)
     return replace(item, rail=held.rail, until=held.until)
 

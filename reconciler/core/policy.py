@@ -11,7 +11,7 @@ from enum import Enum
 
 from reconciler.core import pointer
 from reconciler.core.desired import Desired
-from reconciler.model import Action, Change, Condition, DangerLevel, Record, Suspension
+from reconciler.model import Action, Change, Condition, DangerLevel, Record, Suspension, Task
 
 FORCIBLE = ("new_tasks", "first_run", "vanished", "incomplete")
 """Rails that `apply --force` may lift. The others have a way of their own: `allow`, `resume`, `retry`, the mode."""
@@ -117,11 +117,13 @@ def forced(case: Case) -> tuple[str, ...]:
     return tuple(h.rail for h in found if h is not None and h.rail in FORCIBLE and h.rail in case.around.policy.forced)
 
 
-def suspended(name: str, declared: Suspension | None, around: Surroundings) -> Hold | None:
-    """A suspension in `task.json` or by command that has not expired."""
+def suspended(task: Task, record: Record | None, around: Surroundings) -> Hold | None:
+    """A suspension in `task.json` or by command that has not expired; it follows a directory that was renamed."""
+    before = record.task if record is not None else task.name
     for rail, suspension in (
-        ("suspend in task.json", declared),
-        ("suspend", around.suspensions.get(name)),
+        ("suspend in task.json", task.suspend),
+        ("suspend", around.suspensions.get(task.name)),
+        ("suspend", around.suspensions.get(before)),
         ("suspend --all", around.suspensions.get(ALL_TASKS)),
     ):
         if suspension is not None and (suspension.until is None or suspension.until > around.now):
@@ -130,7 +132,7 @@ def suspended(name: str, declared: Suspension | None, around: Surroundings) -> H
 
 
 def _suspended(case: Case) -> Hold | None:
-    return suspended(case.desired.task.name, case.desired.task.suspend, case.around)
+    return suspended(case.desired.task, case.record, case.around)
 
 
 def _observe(case: Case) -> Hold | None:

@@ -96,8 +96,8 @@ def status_of(
         next_step=_next_step(steps, item, state, in_trouble=bool(trouble)),
         until=item.until,
         revision=record.revision if record else "",
-        ticket=record.ticket if record and state in _OF_THE_TICKET else None,
-        request_id=record.request_id if record and state in _OF_THE_TICKET else None,
+        ticket=record.ticket if record and _is_about_the_ticket(record, state) else None,
+        request_id=record.request_id if record and _is_about_the_ticket(record, state) else None,
     )
 
 
@@ -116,9 +116,17 @@ def said(state: TaskState) -> TaskStatus:
     )
 
 
+TROUBLED = ("", "troubled")
+"""Where the store keeps what keeps the daemon from looking, or from sending anything at all; "" when nothing does."""
+
 _OF_THE_TICKET = (State.SYNCED, State.UNCONFIRMED, State.VERIFYING)
 _OF_THE_RECORD = (*_OF_THE_TICKET, State.APPLYING, State.FAILED)
 """States that tell of the last call; the others follow from the files, and are as old as those."""
+
+
+def _is_about_the_ticket(record: Record, state: State) -> bool:
+    """Whether a state tells of the last accepted call; a failure may be one of a later call that was refused."""
+    return state in _OF_THE_TICKET or (state is State.FAILED and f"ticket {record.ticket}" in record.reason)
 
 
 def _state(item: Item, record: Record | None, *, calling: bool) -> State:

@@ -29,6 +29,15 @@ _WORSE = {
     State.BLOCKED: "warning",
     State.ORPHANED: "warning",
 }
+_STEPS_OF_TARGETS = {
+    "misconfigured": "correct it in the configuration and reload; it is asked again by itself",
+    "unreachable": "look at the server and the network; it is asked again by itself",
+    "capability-missing": "upgrade the server, then reconciler resume --target {target}",
+    "stopped": "look at the components in the console, then reconciler resume --target {target}",
+}
+_ANSWERS = ("config", "signal", "lifecycle")
+"""Topics of what somebody asked for a moment ago, and waits to read."""
+
 _CALLS = {
     "accepted": ("info", "{task}: {action} was accepted"),
     "retrying": ("warning", "{task}: {action} had no effect and is tried again"),
@@ -86,7 +95,7 @@ def _(event: StateChanged) -> Line:
     state = status.state.value
     is_expected = status.state is State.SYNCED and event.before in (None, State.SYNCED)  # helps nobody at 3 a.m.
     return Line(
-        level="debug" if is_expected else _WORSE.get(status.state, "info"),
+        level=_level(event, expected=is_expected),
         event=f"{status.task} is {'still ' if is_same else ''}{state}",
         kind="state-changed",
         group=f"state-changed {state}",
@@ -104,6 +113,12 @@ def _(event: StateChanged) -> Line:
             request_id=status.request_id,
         ),
     )
+
+
+def _level(event: StateChanged, *, expected: bool) -> str:
+    if event.status.state is State.BLOCKED and event.status.until is not None:
+        return "info"  # it passes by itself
+    return "debug" if expected else _WORSE.get(event.status.state, "info")
 
 
 @line_of.register
@@ -213,7 +228,8 @@ def _(event: TargetChanged) -> Line:
     )
     if not event.kind:
         return line
-    return replace(line, level="error", event=f"target {event.target} cannot be used ({event.kind})")
+    step = _STEPS_OF_TARGETS.get(event.kind, "").replace("{target}", event.target)
+    return replace(line, level="error", event=f"target {event.target} cannot be used ({event.kind})", next=step)
 
 
 @line_of.register
@@ -232,6 +248,7 @@ def _(event: Moved) -> Line:
 @line_of.register
 def _(event: Notice) -> Line:
     return Line(
+        always=event.topic in _ANSWERS,
         level=event.level,
         event=event.text,
         kind="notice",

@@ -78,7 +78,7 @@ def retry(database: Database, now: datetime, address: str) -> None:
             condition=after.value,
             reason="a retry was asked for",
             now=time_text(now),
-            keep_attempted=after is Condition.UNKNOWN,
+            keep_attempted=after is not Condition.RETRYING,
         )
     entry = Entry(kind="retry", task=record.task, address=address, outcome=after.value, revision=record.revision)
     journal.append(database, now, entry)

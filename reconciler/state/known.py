@@ -104,6 +104,7 @@ def take_over(database: Database, now: datetime, address: str, task: str) -> Non
     record = find_record(database, address)
     if record is not None:
         database.run("take_over", address=address, task=task)
+        database.run("move_suspension", task=task, before=record.task)
         detail = {"from": record.task}
         entry = Entry(kind="takeover", task=task, address=address, revision=record.revision, detail=detail)
         journal.append(database, now, entry)

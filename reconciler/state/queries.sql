@@ -109,6 +109,9 @@ WHERE address = :address AND digest IS NOT NULL;
 -- name: take_over
 UPDATE records SET task = :task WHERE address = :address;
 
+-- name: move_suspension
+UPDATE OR REPLACE suspensions SET task = :task WHERE task = :before;
+
 -- name: forget
 DELETE FROM records WHERE address = :address;
 

@@ -169,7 +169,7 @@ class SqliteStore:
         The condition becomes UNKNOWN while intents are open (the base is uncertain, whoever asks), else
         UNCONFIRMED when something was ever applied (how it is now is to be looked at), else RETRYING: certainly without
         effect, and to be tried again. `attempted` stays
-        only beside UNKNOWN: elsewhere no attempt stands between the task and its next one.
+        but beside RETRYING: what health shows next is about that content.
         """
         with self._writing() as (database, now):
             attempts.retry(database, now, address)

@@ -220,6 +220,10 @@ def test_reason_of_a_stop_and_of_lost_secrets_is_told():
 # --- suspension ----------------------------------------------------------------------------------------------------
 
 
+def named(name, suspend=None):
+    return replace(case().desired.task, name=name, suspend=suspend)
+
+
 @pytest.mark.parametrize(
     ("declared", "commands", "rail"),
     [
@@ -230,7 +234,7 @@ def test_reason_of_a_stop_and_of_lost_secrets_is_told():
     ],
 )
 def test_suspension_says_where_it_comes_from(declared, commands, rail):
-    held = suspended("a", declared, around(suspensions=commands))
+    held = suspended(named("a", declared), None, around(suspensions=commands))
     assert (held.rail, held.reason, held.action) == (rail, "r", Action.SUSPENDED)
 
 
@@ -244,12 +248,19 @@ def test_suspension_says_where_it_comes_from(declared, commands, rail):
     ],
 )
 def test_suspension_holds_until_it_ends(until, holds):
-    held = suspended("a", Suspension("r", until), around())
+    held = suspended(named("a", Suspension("r", until)), None, around())
     assert (held is not None, held and held.until) == (holds, until if holds else None)
 
 
 def test_suspension_of_another_task_does_not_hold():
-    assert suspended("a", None, around(suspensions={"b": Suspension("r", None)})) is None
+    assert suspended(named("a"), None, around(suspensions={"b": Suspension("r", None)})) is None
+
+
+def test_suspension_follows_a_directory_that_was_renamed():
+    commands = {"old": Suspension("r", None)}
+    assert (
+        suspended(named("new"), record_of(case().desired, task="old"), around(suspensions=commands)).rail == "suspend"
+    )
 
 
 def test_every_obstacle_of_a_rail_is_told_at_once():

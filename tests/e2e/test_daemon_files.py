@@ -56,6 +56,8 @@ def test_more_than_a_third_vanished_freezes_until_they_are_back(site):
     daemon.until(lambda: "vanished" in site.store.states()["e"].reason)
     daemon.look_again()
     assert site.sent == []
+    assert "nothing is sent at all: frozen: " in site.run("status").err
+    assert site.run("sync", "--wait").code == 3
     assert site.run("plan").code == 3
     for task in FIVE[:4]:
         (away / task).rename(site.desired / task)

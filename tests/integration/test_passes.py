@@ -365,6 +365,31 @@ def test_component_that_does_not_come_back_is_looked_at_again_ever_less_often(be
     assert (len(bench.sent), engine.state()) == (1, "unconfirmed")
 
 
+def test_component_in_exception_is_failed_again_after_a_retry_and_left_alone(bench, engine):
+    bench.put()
+    bench.fault("exception")
+    engine.everything()
+    engine.settled("shop", state="failed")
+    bench.store.retry(bench.record().address)
+    engine.some("shop")
+    engine.settled("shop", state="failed")
+    seen = len(bench.oms.calls)
+    engine.pass_time(20.0)
+    assert (engine.state(), len(bench.oms.calls), len(bench.sent)) == ("failed", seen, 1)
+
+
+def test_renamed_folder_of_a_suspended_task_stays_suspended(bench, engine):
+    bench.put()
+    engine.everything()
+    engine.settled("shop")
+    bench.store.suspend("shop", Suspension("maintenance", None))
+    bench.edit("sink", "shop", workerNum="128")
+    (bench.desired / "shop").rename(bench.desired / "renamed")
+    engine.everything()
+    engine.pass_time(5.0)
+    assert (engine.state("renamed"), len(bench.sent)) == ("suspended", 1)
+
+
 def test_events_do_not_make_it_look_more_often(bench, engine):
     bench.put()
     bench.fault("ticket_stuck")

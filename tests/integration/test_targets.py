@@ -273,10 +273,10 @@ def test_target_that_answers_when_it_is_asked_stays_in_use(bench, desk):
     desk.wait(SUSPICIOUS + 1)
 
 
-def test_one_task_that_fails_again_and_again_closes_nothing(bench, desk):
+def test_one_task_that_fails_again_and_again_makes_its_target_be_asked(bench, desk):
     bench.put()
-    desk.fail(*["shop"] * (SUSPICIOUS + 2))
-    assert (desk.targets.troubles(), desk.schedule.names) == ({}, set())
+    desk.fail(*["shop"] * SUSPICIOUS)
+    assert (desk.targets.troubles(), desk.schedule.names) == ({}, {PROBE})
 
 
 def test_jobs_that_were_refused_do_not_count_as_failures_of_the_target(bench, desk, still):

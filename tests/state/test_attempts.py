@@ -182,7 +182,7 @@ def test_retry_of_failed_content_over_applied_content_is_unconfirmed(store, inte
     assert (record.condition, record.reason, record.attempted, record.serial) == (
         Condition.UNCONFIRMED,
         "a retry was asked for",
-        None,
+        "request of B",
         2,
     )
 

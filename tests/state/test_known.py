@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.model import Condition, Outcome, Record
+from reconciler.model import Condition, Outcome, Record, Suspension
 
 ACCEPTED = Outcome(Condition.VERIFYING, "", 77, "req-1")
 
@@ -120,3 +120,10 @@ def test_a_component_that_moved_gets_its_new_name_and_keeps_the_rest(store, inte
     assert store.record("a1") == replace(before, component="10.0.0.2-9000:c1")
     moves = [entry.detail for entry in store.history("shop", 9) if entry.kind == "moved"]
     assert moves == [{"from": "", "to": "10.0.0.2-9000:c1"}]
+
+
+def test_suspension_follows_a_record_that_is_taken_over(store, intent):
+    store.conclude(store.begin(intent("A")), ACCEPTED)
+    store.suspend(store.record("a1").task, Suspension("maintenance", None))
+    store.take_over("a1", "renamed")
+    assert dict(store.suspensions()) == {"renamed": Suspension("maintenance", None)}
