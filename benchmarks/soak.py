@@ -206,8 +206,8 @@ class Soak:
 
     def _measure(self, ledger: verdict.Ledger, rows: list[verdict.Row], grown: samples.Growth) -> None:
         outcomes = [row.outcome for row in rows if row.kind == "outcome"]
-        latencies = ledger.latencies_s(self._trouble.spells)
         vitals = self._sampler.vitals
+        latencies = ledger.latencies_s([*self._trouble.spells, *samples.backlogs(vitals)])
         self._figures |= {
             "edits": dict(sorted(self._files.counts.items())),
             "trouble": dict(sorted(self._trouble.counts.items())),

@@ -25,7 +25,7 @@ class Tended:
     deletes: bool
     once: dict[str, set[str]] = field(default_factory=dict)  # {section: keys that its files ever had}
     changed: list[float] = field(default_factory=list)  # when its content became another one, unix seconds
-    removed: list[float] = field(default_factory=list)  # when a key was removed from its files
+    removed: list[tuple[float, str]] = field(default_factory=list)  # (when, key of coordinator) of what was removed
     contents: list[str] = field(default_factory=list)  # digest of each content, in their order
     is_away: bool = False  # broken, moved away, suspended or held: nobody else touches it
     is_stale: bool = False  # its component moved, and its key does not say so
@@ -102,9 +102,11 @@ class Files:
     def edit(self, one: Tended, kind: str = "value") -> None:
         """Change a task's content in some way, and write it in some way."""
         found = fleet.read(one.folder)
+        before = set(found["coordinator"])
         touched = self._change(found, kind)
+        one.removed += [(time.time(), key) for key in before - found["coordinator"].keys()]
         self._write(one, {name: found[name] for name in touched})
-        self._note(one, found, removed=kind == "remove")
+        self._note(one, found)
         self.count(kind)
 
     def edit_single(self, one: Tended) -> None:
@@ -184,15 +186,13 @@ class Files:
         one.changed.append(time.time())
         self.count("key corrected")
 
-    def _note(self, one: Tended, found: Documents, *, first: bool = False, removed: bool = False) -> None:
+    def _note(self, one: Tended, found: Documents, *, first: bool = False) -> None:
         wanted = fleet.wanted(found)
         for section, members in wanted.items():
             one.once.setdefault(section, set()).update(members)
         one.contents.append(digest(wanted))
         if not first:
             one.changed.append(time.time())
-        if removed:
-            one.removed.append(time.time())
 
     # --- what is no change -------------------------------------------------------------------------------------------
 

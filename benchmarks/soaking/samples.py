@@ -4,8 +4,11 @@ import statistics
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rig import Rig, Vital
+
+from soaking.trouble import Spell
 
 EVERY_S = 5.0
 GROWTH = 1.10
@@ -13,6 +16,7 @@ GROWTH_KIB = 8 * 1024
 """RSS may grow by the larger of the two between the second and the last fifth."""
 
 FDS = 3
+FEW = 4  # tasks in the queue that are soon sent
 THREADS = 60
 
 
@@ -58,6 +62,15 @@ class Growth:
             yield f"file descriptors when idle: {self.idle_fds[0]} early, {self.idle_fds[1]} late"
         if self.threads > THREADS:
             yield f"{self.threads} threads, expected at most {THREADS}"
+
+
+def backlogs(vitals: list[Vital]) -> list[Spell]:
+    """Times in which more waited than can be sent at once: there an edit waits for its turn."""
+    return [
+        Spell("backlog", before.at, vital.at)
+        for before, vital in pairwise(vitals)
+        if max(each.metric("reconciler_queue_depth") for each in (before, vital)) > FEW
+    ]
 
 
 def growth(vitals: list[Vital], idle_early: Vital, idle_late: Vital) -> Growth:

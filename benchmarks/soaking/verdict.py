@@ -18,6 +18,8 @@ from soaking.trouble import Spell
 EARLY_S = 0.02
 """An intent is on disk before its call arrives; the two clocks are one, read by two processes."""
 
+ACCEPTED = ("verifying", "not-verified")
+
 LATE_S = 5.0
 """How long after the daemon gave a call up, or was killed, it may still arrive."""
 
@@ -170,17 +172,20 @@ class Ledger:
                     yield f"{name}: calls {first['number']} and {second['number']} have the same content"
 
     def undeclared_deletions(self) -> Iterator[str]:
-        """`allowDelete` was sent, and no key had been removed from the files since the last accepted one."""
+        """`allowDelete` was sent, and no key had been removed from the files that was not deleted before."""
         for number, calls in self.calls.items():
-            one, last = self._files.tended[number], 0.0
+            one = self._files.tended[number]
+            deleted: set[str] = set()
             for call in calls:
                 if call["body"].get("allowDelete") is not True:
                     continue
-                if not any(last < at < call["at"] for at in one.removed):
+                kept = call["body"]["config"]["coordinator"]
+                gone = {key for at, key in one.removed if at < call["at"] and key not in kept}
+                if not gone - deleted:
                     yield f"{one.name}: call {call['number']} deletes, and no key was removed from the files"
                 sent = self._intent_of(number, call)
-                if sent is not None and not sent.may_repeat and sent.outcome in ("verifying", "not-verified"):
-                    last = sent.at
+                if sent is not None and sent.outcome in ACCEPTED:
+                    deleted |= gone
 
     def untouched(self) -> Iterator[str]:
         """Components were sent to though their tasks' files never changed."""
