@@ -108,9 +108,12 @@ class Verification:
         return self._settle(Condition.UNCONFIRMED, reason, accepted)
 
     def _present(self, seen: tuple[ObservedComponent, ...], watch: Watch) -> ObservedComponent | None:
-        """The component that was sent to, wherever it runs by now."""
-        part = lasting_part(watch.place.key)
-        found = next((component for component in seen if lasting_part(component.name) == part), None)
+        """The component that was sent to, wherever it runs by now: the links of a project may number theirs alike."""
+        place, part = watch.place, lasting_part(watch.place.key)
+        link = place.component.link if place.component else None
+        exact = [component for component in seen if component.name == place.key]
+        moved = [c for c in seen if lasting_part(c.name) == part and c.link is link]
+        found = exact[0] if exact else moved[0] if len(moved) == 1 else None
         if found is not None and found.name != watch.place.key:
             self._sight.note_move(watch.place.key, found.name)
             watch.place = replace(watch.place, key=found.name)

@@ -15,10 +15,11 @@ from reconciler.apply import carry_out
 from reconciler.core.policy import NewTasks
 from reconciler.events import CallEnded, CallStarted, Moved, Notice, StateChanged, TargetChanged, TaskGone
 from reconciler.jobs import Status
-from reconciler.model import Action, Condition, Suspension
+from reconciler.model import Action, Condition, Link, Suspension
 from reconciler.passes import LOOK_AGAIN_CAP_S, LOOK_AGAIN_S, PROBLEM_S
 from reconciler.reconcile import Reconciler
 from reconciler.secret_files import resolver
+from reconciler.simulator.fleet import ComponentSpec, ProjectSpec, written_by_oms
 from reconciler.source import DirectorySource
 from tests.integration.bench import CATALOGUE, REVERSE, SECOND, SENTINELS, VALIDATOR, documents, name_of
 from tests.integration.engine import Engine, FaultyStore, Standstill, join
@@ -363,6 +364,17 @@ def test_component_that_does_not_come_back_is_looked_at_again_ever_less_often(be
     expected = [min(LOOK_AGAIN_S * 2**number, LOOK_AGAIN_CAP_S) for number in range(6)]
     assert [near for near, wait in zip(expected, waits, strict=True) if not near <= wait <= near + 45.0] == []
     assert (len(bench.sent), engine.state()) == (1, "unconfirmed")
+
+
+def test_component_of_the_other_link_with_the_same_number_is_not_taken_for_a_moved_one(bench, engine):
+    config = written_by_oms("np_99")
+    twin, own = ComponentSpec(name_of(99, "10.0.0.8"), config=config), ComponentSpec(name_of(99), Link.REVERSE, config)
+    bench.oms.add_fleet((ProjectSpec("np_99", components=(twin, own)),))
+    bench.put("shop", 99)
+    bench.fault("exception")
+    engine.everything()
+    engine.settled("shop", state="failed")
+    assert (engine.of(Moved), bench.keys) == ([], [name_of(99)])
 
 
 def test_component_in_exception_is_failed_again_after_a_retry_and_left_alone(bench, engine):
