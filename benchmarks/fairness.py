@@ -24,7 +24,7 @@ SLOTS = (1, 2, 3, 5, 9)  # of ten tasks; no project has a failing and a healthy 
 SINGLES = 30
 SINGLE_SLOTS = (0, 4, 6)  # those whose project has one component
 CONCURRENT = 100
-RESTART = {"queue_s": 0.5, "stop_s": 3.0, "start_s": 1.5}
+RESTART = {"queue_s": 0.1, "stop_s": 3.4, "start_s": 1.5}
 """Five seconds; the vendor tells of 25 to 44. A task in doubt is watched as long as ever: shorter ones mislead."""
 
 UPDATE = "UpdateIncrSync"

@@ -111,7 +111,9 @@ def edit_latencies_s(rig: Rig) -> tuple[list[float], list[float]]:
     first, call = [], []
     for number, at in edits:
         place = fleet.place_of(number)
-        mine = [c for c in calls if c["at"] >= at and place.project in json.dumps(c["body"])[:400]]
+        mine = [
+            c for c in calls if c["at"] >= at and place.project in (c["body"].get("id") or c["body"].get("key", ""))
+        ]
         first.append(mine[0]["at"] - at)
         call.append(next(c["at"] - at for c in mine if c["action"] == "UpdateIncrSync"))
     return sorted(first), sorted(call)

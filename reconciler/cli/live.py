@@ -21,6 +21,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import Json
 
 LOOK_S = 1.0
+_GLANCE_S = 0.1
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _SHARE = 10
 """A look that takes long is made less often: it may take a tenth of the time."""
 
@@ -78,27 +80,35 @@ def watch(look: Callable[[], View], show: Callable[[View], None]) -> None:
     Raises:
         ReconcilerError: not even one look can be made.
     """
-    with _interruptible():
-        view = look()
-        while True:
-            show(view)
+    view = look()
+    with _signals() as came:
+        show(view)
+        while not came:
             began = time.monotonic()
             try:
                 view = look()
             except ReconcilerError as error:
                 view = replace(view, remarks=(f"cannot be read now, this is how it was: {error}",))
-            time.sleep(max(LOOK_S, _SHARE * (time.monotonic() - began)))
+            show(view)
+            _pause(max(LOOK_S, _SHARE * (time.monotonic() - began)), came)
+
+
+def _pause(seconds: float, came: Sequence[int]) -> None:
+    until = time.monotonic() + seconds
+    while not came and time.monotonic() < until:
+        time.sleep(_GLANCE_S)
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _signals() -> Iterator[Sequence[int]]:
+    """Signals that came and mean the end. They only leave a trace: raised anywhere, they might leave a lock taken."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in _ENDS}
     try:
-        yield
-    except KeyboardInterrupt:
-        pass  # how it is meant to end
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Lines:

@@ -139,17 +139,19 @@ def test_a_change_is_an_object_on_one_line_for_programs(capsys):
 
 
 def test_a_look_that_fails_later_is_told_and_the_last_one_stays():
-    looks = iter([view(word("a")), StateStoreError("the disk is gone"), KeyboardInterrupt()])
+    looks = iter([view(word("a")), StateStoreError("the disk is gone"), view(word("b"))])
     shown = []
 
     def look():
         found = next(looks)
         if isinstance(found, BaseException):
             raise found
+        if shown:
+            signal.raise_signal(signal.SIGINT)
         return found
 
     watch(look, shown.append)
-    assert [one.tasks for one in shown] == [shown[0].tasks] * 2
+    assert [one.tasks[0].task for one in shown] == ["a", "a", "b"]
     assert shown[1].remarks == ("cannot be read now, this is how it was: the disk is gone",)
 
 
@@ -214,6 +216,7 @@ def on_terminal(*arguments) -> Iterator[Terminal]:
         yield terminal
     finally:
         terminal.process.kill()
+        terminal.process.kill()  # does nothing to one that ended
         terminal.process.wait()
         os.close(terminal.leader)
 
