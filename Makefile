@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 MINUTES ?= 30
 TASKS ?= 1000
 
-.PHONY: run test check bench soak fix schemas clean
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: run test check tools bench soak fix schemas clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,17 +23,25 @@ test: $(READY) ## all tests, with branch coverage
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='reconciler/core/*' --fail-under=100
 
+tools: ## what only some tests need, from Debian's packages; asks for nothing when all is there
+	(for program in chromium curl jq gpg ssh-keygen; do command -v $$program || exit 1; done) > /dev/null || { \
+	  $(SUDO) apt-get update && \
+	  $(SUDO) apt-get install --yes --no-install-recommends \
+	    chromium fonts-liberation fonts-dejavu-core curl jq gnupg openssh-client; }
+
 check: $(READY) ## style, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-schemas: $(READY) ## the section schemas, anew from the parameter catalogue
+schemas: $(READY) ## what is made from data: the section schemas, and docs/rules.md
 	$(BIN)/python scripts/schemas.py
+	$(BIN)/python scripts/rules.py
 
 bench: $(READY) ## what it costs and whether it is fair, as ratios: docs/benchmarks.md
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/git.py
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/fairness.py
 
