@@ -8,6 +8,7 @@ from reconciler.core.plan import after, payload
 from reconciler.core.policy import UNKNOWN_ATTEMPTS, Surroundings
 from reconciler.errors import (
     CapabilityMissingError,
+    DesiredStateError,
     PermanentTargetError,
     StateStoreError,
     TargetError,
@@ -21,6 +22,7 @@ from reconciler.model import (
     CHECKPOINT_REFERENCE,
     Accepted,
     Action,
+    Commit,
     Condition,
     Intent,
     JsonObject,
@@ -97,6 +99,7 @@ class Attempt:
     def _sent(self, place: Place, request: UpdateRequest) -> Result | Again:
         """Send, unless something says at the last moment that this is not meant any more."""
         job = self._job
+        job.commit = job.commit or self._commit()  # that may take a while, and what follows is the last moment
         self._target.take_turn()
         try:
             self._check_still_meant()
@@ -106,6 +109,13 @@ class Attempt:
             job.before = place.component
         job.attempts += 1
         return self._send(place, request)
+
+    def _commit(self) -> Commit | None:
+        """Who touched the task's files last, for the journal: not to know it is no reason not to call."""
+        try:
+            return self._tools.origin(self._job.revision, self._job.item.task)
+        except DesiredStateError:
+            return None
 
     # --- an outcome that is unknown ---------------------------------------------------------------------------------
 
@@ -251,6 +261,7 @@ class Attempt:
             after=after(desired, job.work.base, job.item.action),
             forced=job.item.forced,
             reason=job.reason,
+            commit=job.commit,
             component=place.key,
             status_before=job.before.status if job.before else "",
         )

@@ -43,6 +43,17 @@ class TargetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GitConfig:
+    """Which commit of a repository is the desired state."""
+
+    ref: str  # a branch, a tag, a commit
+    remote: str  # name or address of what is fetched; "" = nothing is
+    fetch_s: float
+    require_signed: bool
+    allowed_signers: Path | None  # of SSH signatures; None: what git's own configuration says
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonConfig:
     """How the daemon runs."""
 
@@ -50,6 +61,7 @@ class DaemonConfig:
     max_wait_s: float  # and at the latest after so long
     resync_s: float
     http_listen: str  # "127.0.0.1:8484"; "" = off
+    webhook_secret: str = field(repr=False)  # a secret reference, or the secret itself; "" = off
     poll_s: float  # 0: the kernel tells what changed; else how often to list the directory
     history_days: float  # 0: journal rows are kept forever
     log_format: str  # "auto" | "text" | "json" | "journal"
@@ -72,6 +84,7 @@ class Settings:
 
     path: Path  # of the configuration file
     desired_state: Path
+    git: GitConfig | None  # None: the working tree is the desired state, as it is
     state: Path  # of the database
     policy: Policy
     verify_s: float  # how long apply waits for a component to be seen healthy
@@ -245,6 +258,7 @@ def _may_be_secret(path: tuple[str, ...], value: Json) -> bool:
 
 def _malformed_references(document: JsonObject) -> Iterator[str]:
     written = {f"targets.{name}.password": target["password"] for name, target in document["targets"].items()}
+    written["daemon.webhook_secret"] = document["daemon"]["webhook_secret"]
     written |= {f"notify.{channel['name']}.url": channel["url"] for channel in document["notify"]}
     for place, text in written.items():
         try:
@@ -263,13 +277,22 @@ def _names_used_twice(document: JsonObject) -> Iterator[str]:
 
 def _not_carried_out(document: Mapping[str, Any]) -> Iterator[str]:
     """Values of the contract that this release cannot honour: refusing them is honest, ignoring them dangerous."""
-    if document["desired_state"]["source"] != "directory":
-        yield 'desired_state.source: only "directory" is carried out by this release'
+    yield from _deaf_webhook(document)
     if document["policy"]["mode"] == "approve":
         yield 'policy.mode: "approve" is not carried out by this release; use "observe" to send nothing'
     for name, target in document["targets"].items():
         if target["allow_reset"]:
             yield f"targets.{name}.allow_reset: resets are not carried out by this release; leave it false"
+
+
+def _deaf_webhook(document: Mapping[str, Any]) -> Iterator[str]:
+    """A webhook that nobody could call, or that had nothing to do."""
+    if not document["daemon"]["webhook_secret"]:
+        return
+    if not document["daemon"]["http_listen"]:
+        yield "daemon.webhook_secret: expected daemon.http_listen as well, found it turned off: nobody could call it"
+    if document["desired_state"]["source"] != "git":
+        yield 'daemon.webhook_secret: expected desired_state.source = "git" as well: for a directory nothing is fetched'
 
 
 def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
@@ -278,6 +301,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
     return Settings(
         path=path,
         desired_state=_short(folder / document["desired_state"]["path"]),
+        git=_git(document["desired_state"], folder),
         state=folder / document["state"]["url"].removeprefix(_SQLITE),
         policy=Policy(
             mode=Mode(rules["mode"]),
@@ -297,6 +321,13 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         daemon=_daemon(document),
         notify=tuple(_channel(channel) for channel in document["notify"]),
     )
+
+
+def _git(files: Mapping[str, Any], folder: Path) -> GitConfig | None:
+    if files["source"] != "git":
+        return None
+    signers = folder / files["allowed_signers"] if files["allowed_signers"] else None
+    return GitConfig(files["ref"], files["remote"], files["fetch_s"], files["require_signed"], signers)
 
 
 def _daemon(document: Mapping[str, Any]) -> DaemonConfig:

@@ -8,7 +8,7 @@ from reconciler.core.health import EXCEPTION, Sample
 from reconciler.core.names import project_of
 from reconciler.errors import TargetError
 from reconciler.events import CallEnded, Event, Listener
-from reconciler.model import Accepted, Action, Condition, Dimension, Item, ObservedComponent, Outcome
+from reconciler.model import Accepted, Action, Commit, Condition, Dimension, Item, ObservedComponent, Outcome
 from reconciler.ports import Clock, StateStore, Target
 from reconciler.reconcile import Work
 
@@ -118,6 +118,11 @@ def _nobody(_event: Event) -> None:
     """Listens to nothing."""
 
 
+def no_history(_revision: str, _task: str) -> Commit | None:
+    """Where the desired state is a plain directory, nobody can tell who touched it."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What carrying out needs from the world."""
@@ -132,6 +137,7 @@ class Tools:
     tell: Listener = _nobody
     stop_after: Mapping[str, int] = field(default_factory=dict)  # {target: components not healthy; 0: never}
     sightings: Sightings = field(default_factory=Sightings)
+    origin: Callable[[str, str], Commit | None] = no_history  # (revision, task) -> last commit that touched the task
 
 
 @dataclass(slots=True)
@@ -155,6 +161,7 @@ class Job:
     waited: bool = False  # an earlier update of its component was seen to its end
     told: str = ""  # why it was put off last, so that the same is not said again
     before: ObservedComponent | None = None  # as it was before the first attempt
+    commit: Commit | None = None  # the last one that touched the task's directory, as soon as it is known
     watch: Watch | None = None
 
     @property

@@ -223,6 +223,39 @@ class Task:
     reset: ResetRequest | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit, as reports name it."""
+
+    id: str  # 40 or 64 hexadecimal digits
+    author: str  # name, without the address
+    at: datetime  # author's date, aware
+    subject: str  # first line of the message; any text: reports escape it
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which commit is the desired state, and why it is not a newer one."""
+
+    ref: str
+    commit: Commit  # that is read
+    newest: str = ""  # id of the commit that the ref names, where that one is not read; "" too when it names none
+    kind: str = ""  # why it is not read: "rewritten", "unrelated", "unsigned", "unreadable", "gone"; "" when it is read
+    problem: str = ""  # the same in a sentence, with what to do
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Who changed what a plan shows, and why: for reports only."""
+
+    tasks: Mapping[str, Commit] = field(default_factory=dict)  # {task: last commit that touched its directory}
+    keys: Mapping[tuple[str, str], Commit] = field(default_factory=dict)  # {(task, Change.path): its last commit}
+    remark: str = ""  # what could not be told, and why: a shallow clone; "" when all could
+
+
+NO_ORIGINS = Origins()
+
+
 # --- last-applied state --------------------------------------------------------------------------------------------
 
 
@@ -305,6 +338,7 @@ class Intent:
     after: Snapshot = field(repr=False)  # the content of the component if the call has its effect
     forced: tuple[str, ...] = ()  # rails that were overridden
     reason: str = ""  # of --force or --resend
+    commit: Commit | None = None  # the last one that touched the task's directory; None when there is no history
     component: str = ""  # name of the component it is for
     status_before: str = ""  # status of that component; "" when it was not seen
 
@@ -331,7 +365,7 @@ class JournalEntry:
     sequence: int
     at: datetime
     kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending",
-    #            "blocked", "target", "refingerprint"
+    #            "blocked", "target", "refingerprint", "head"
     task: str
     address: str
     action: str

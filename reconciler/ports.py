@@ -3,12 +3,16 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from reconciler.events import SourceVitals
 from reconciler.model import (
     Accepted,
+    Commit,
     Condition,
+    Head,
     Intent,
     JournalEntry,
     ObservedComponent,
@@ -16,6 +20,7 @@ from reconciler.model import (
     Outcome,
     RawTask,
     Record,
+    Sections,
     Snapshot,
     Suspension,
     TaskState,
@@ -37,6 +42,8 @@ class Source(Protocol):
     """Where desired state comes from."""
 
     root: str  # path shown in front of file names in messages
+    revision: str  # name of the whole input: a commit; "" where only its content can be named
+    remarks: tuple[str, ...]  # what readers of a plan have to know about it: which edits it does not see, for instance
 
     def entries(self, below: str = "") -> Iterator[Entry]:
         """Every task at or below a folder ("" = all), sorted by name.
@@ -60,6 +67,22 @@ class Source(Protocol):
 
         Raises:
             DesiredStateError: the directory as a whole cannot be read.
+        """
+
+
+class CommitSource(Source, Protocol):
+    """A source that is the tree of one commit, and moves to another only when it is told to."""
+
+    head: Head
+
+    def advance(self) -> frozenset[str] | None:
+        """Move to the newest commit that may be followed; `head` says which, and why it is not a newer one.
+
+        Returns:
+            Names of the tasks whose files differ from before, or that came or went; None: it may be any.
+
+        Raises:
+            DesiredStateError: there is no commit that can be read, not even the one that was followed last.
         """
 
 
@@ -89,6 +112,43 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of the journal somebody wants to see; what is empty excludes none."""
+
+    tasks: tuple[str, ...] = ()  # names of tasks, or of folders of tasks
+    since: datetime | None = None  # aware; rows of this moment are wanted
+    until: datetime | None = None  # aware; rows of this moment are not
+    revisions: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()  # Condition.value
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The end of the time in which a revision was the current one."""
+
+    revision: str
+    sequence: int  # of the last journal row before another revision became current; of the newest when none did
+    at: datetime  # of that row
+    current: bool  # whether none did
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one component had been told at some time, but for the content: see `StateStore.told_content`."""
+
+    number: int  # names the content
+    address: str  # Address.id
+    task: str  # that the address belonged to
+    component: str  # name of the component then; "" when that was not known
+    at: datetime  # when it was accepted or adopted
+    action: str  # Action.value; "" when the journal did not have it any more
+    revision: str
+    plan: str
+    ticket: int | None
 
 
 class StateStore(Protocol):
@@ -157,6 +217,34 @@ class StateStore(Protocol):
 
     def history(self, task: str | None, limit: int) -> Sequence[JournalEntry]:
         """Newest rows first."""
+
+    def search(self, wanted: Wanted) -> Sequence[tuple[JournalEntry, Commit | None]]:
+        """Newest rows first, each with the commit that touched its task, where its attempt has one."""
+
+    def revisions(self, beginning: str, limit: int) -> Sequence[str]:
+        """Revisions of the journal that begin like that, sorted."""
+
+    def moment(self, revision: str) -> Moment | None:
+        """When a revision was the current one for the last time; None when the journal has none of that name."""
+
+    def told(self, sequence: int) -> Sequence[Told]:
+        """What every component had been told when a journal row was the newest, sorted by task and address.
+
+        Raises:
+            StateStoreError: that is not known, because contents were not kept yet, or are not any more.
+        """
+
+    def told_content(self, one: Told) -> Sections | None:
+        """The four files, canonical, without secrets; None when they were dropped meanwhile."""
+
+    def head(self, ref: str) -> str:
+        """Id of the commit of a ref that was followed last; "" when none was."""
+
+    def set_head(self, ref: str, commit: str, reason: str = "") -> None:
+        """Follow a commit from now on: a journal row of kind "head" with it as the revision; the same one writes none.
+
+        The reason is given when somebody says so against the rules: detail `{"ref", "from", "reason"}`.
+        """
 
     def last_sequence(self) -> int:
         """Sequence number of the newest journal row; 0 when there is none."""
@@ -237,6 +325,58 @@ class Schedule(Protocol):
 
     def at(self, name: str, seconds_from_now: float, action: Callable[[], None]) -> None:
         """Do something once; an earlier wish of that name is replaced."""
+
+
+class Watching(Protocol):
+    """Learns that files or refs may have changed, and tells whom it was made with."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End; nothing is told once this has returned."""
+
+    def check(self) -> None:
+        """See to it that it still works; to be called about once a second."""
+
+
+class Feed(Protocol):
+    """What tells that files are others than before: edits of a directory, or commits. Used by the loop's thread."""
+
+    cause: str  # of the looks that follow: PassEnded.cause
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End; nothing wakes the loop once this has returned."""
+
+    def check(self) -> None:
+        """See to it that nothing is missed; called about once a second."""
+
+    def take(self) -> frozenset[str] | None:
+        """Names of tasks to look at since the last call; None: all. Raises ReconcilerError: to be called again."""
+
+    def next_s(self) -> float | None:
+        """When to `take` at the latest, monotonic; None: when the loop is woken."""
+
+    def is_restless(self, task: str) -> bool:
+        """Whether a task's files are still being written."""
+
+    def asked(self, task: str) -> bool:
+        """Somebody asks for a look at a task, or at "*"; whether everything is to be looked at."""
+
+    def pushed(self) -> None:
+        """A code host says that there is something new."""
+
+    def look(self) -> None:
+        """See with the next `take` whether there is something new."""
+
+    def covers(self, at_s: float) -> bool:
+        """Whether what was asked for until then, monotonic, was taken in."""
+
+    def vitals(self) -> SourceVitals:
+        """How it is; asked by any thread."""
 
 
 SecretResolver = Callable[[str, str], str]

@@ -202,7 +202,8 @@ class Reconciler:
         frozen = self._frozen(look, orphans)
         if frozen:
             found.items = list(fleet.freeze(found.items, frozen, look.around))
-        plan = fleet.assemble(found.items, inventory.revision(), look.around.policy, frozen)
+        plan = fleet.assemble(found.items, self._revision(inventory), look.around.policy, frozen)
+        plan = replace(plan, remarks=(*plan.remarks, *self._source.remarks))
         return Survey(
             plan,
             found.work,
@@ -215,6 +216,9 @@ class Reconciler:
             found.defects,
             frozenset(found.left),
         )
+
+    def _revision(self, inventory: Inventory) -> str:
+        return self._source.revision or inventory.revision()
 
     def _frozen(self, look: "_Look", orphans: Sequence[Item]) -> str:
         """Why nothing is done at all; "" when that is not so."""
@@ -264,7 +268,7 @@ class Reconciler:
             ready.pop(name, None)
             if is_chosen(name, chosen):
                 outcome[name] = Adoption(planning.invalid(name, (violation,)).reason)
-        addresses, revision = inventory.valid(), inventory.revision()
+        addresses, revision = inventory.valid(), self._revision(inventory)
         for name, (snapshot, adoption) in ready.items():
             passed_over = ", ".join(adoption.passed_over)
             why = f"{reason}; differences taken as applied: {passed_over}" if passed_over else reason

@@ -9,46 +9,44 @@ tick of its file system's clock keeps its times, so there is no stamp for what c
 calls that "racily clean"), nor for a time in the future, which is what a file server with a fast clock writes.
 """
 
-import difflib
 import errno
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from reconciler.core.decode import MAX_BYTES
+from reconciler.core.layout import (
+    LEAVES,
+    LOST,
+    NO_FILE,
+    Folder,
+    UnreadableError,
+    is_hidden,
+    is_leftover,
+    is_task_file,
+    joined,
+    ordered,
+    raw_task,
+    refuse_size,
+)
 from reconciler.errors import DesiredStateError
-from reconciler.model import TASK_FILES, RawTask, Severity, Violation
+from reconciler.model import RawTask
 
 _RACY_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT's
-_LEFTOVERS = ("~", ".tmp", ".swp")
-_SIX = frozenset(TASK_FILES)
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe or device must not hold the program up
 
 
 @dataclass(slots=True)
-class _Folder:
-    """One folder of the tree."""
+class _Folder(Folder):
+    """One folder on the disk."""
 
-    path: str
-    task: str  # "" for the desired-state directory itself
+    path: str = ""
     above: frozenset[tuple[int, int]] = frozenset()  # (device, inode) of the folders it lies in
-    problem: str = ""
-    files: tuple[str, ...] = ()  # which of the six it holds
-    others: tuple[str, ...] = ()  # other files, sorted, that may be a slip of the pen
     stamp: bytes | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the task; "." for the desired-state directory itself."""
-        return self.task or "."
-
-    @property
-    def is_task(self) -> bool:
-        return bool(self.problem or self.files)
 
 
 @dataclass(slots=True)
@@ -65,15 +63,10 @@ class FolderEntry:
 
         A file that cannot be read takes the stamp away: nobody can tell from outside when it can be read again.
         """
-        violations = list(_oddities(self._folder))
-        files: dict[str, bytes] = {}
-        for file in self._folder.files:
-            try:
-                files[file] = _content(f"{self._folder.path}/{file}", self._root)
-            except _UnreadableError as error:
-                self.stamp = None
-                violations.append(_violation(self.name, file, "unreadable", error.expected, error.found))
-        return RawTask(self.name, files, tuple(violations))
+        raw = raw_task(self._folder, lambda file: _content(f"{self._folder.path}/{file}", self._root))
+        if len(raw.files) < len(self._folder.files):
+            self.stamp = None
+        return raw
 
 
 class DirectorySource:
@@ -86,6 +79,8 @@ class DirectorySource:
 
     def __init__(self, path: Path, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.root = str(path)
+        self.revision = ""
+        self.remarks: tuple[str, ...] = ()
         self._now_ns = now_ns
 
     def entries(self, below: str = "") -> Iterator[FolderEntry]:
@@ -162,7 +157,7 @@ class _Tree:
 
     def find(self, name: str) -> _Folder | None:
         """The folder of that name if a walk comes to it, not yet listed; "" and "." are the root."""
-        folder: _Folder | None = _Folder(self.root, "")
+        folder: _Folder | None = _Folder("", path=self.root)
         for part in () if name in ("", ".") else name.split("/"):
             folder = self._step(folder, part) if folder else None
         return folder
@@ -182,7 +177,7 @@ class _Tree:
             if not folder.task:
                 raise _unreadable(self.shown, error) from error
             folder.problem = f"a folder that cannot be read: {error.strerror}"
-        folder.files = tuple(file for file in TASK_FILES if file in held)
+        folder.files = ordered(held)
         if folder.is_task and self.now_ns is not None:
             folder.stamp = self._stamp(folder, held, self.now_ns)
         return below
@@ -198,15 +193,15 @@ class _Tree:
         with os.scandir(folder.path) as entries:
             for entry in entries:
                 name = entry.name
-                if name in _SIX:
+                if is_task_file(name):
                     held[name] = entry
-                elif name.startswith("."):
+                elif is_hidden(name):
                     continue
                 elif entry.is_dir(follow_symlinks=False):
-                    below.append(_Folder(entry.path, _join(folder.task, name), above))
+                    below.append(_Folder(joined(folder.task, name), path=entry.path, above=above))
                 elif entry.is_symlink() and (linked := self._linked(folder, name, above)):
                     below.append(linked)
-                elif not name.endswith(_LEFTOVERS):
+                elif not is_leftover(name):
                     others.append(name)
         folder.others = tuple(sorted(others))
         return held, below
@@ -218,19 +213,19 @@ class _Tree:
             if not stat.S_ISDIR(_followed(path).st_mode):
                 return None
             if not _is_inside(path, self.root):
-                problem = "a link that leaves the desired-state directory"
+                problem = LEAVES
         except FileNotFoundError:
             return None
         except OSError as error:
             problem = f"a link that cannot be followed: {error.strerror}"
-        return _Folder(path, _join(folder.task, name), above, problem)
+        return _Folder(joined(folder.task, name), problem, path=path, above=above)
 
     def _step(self, folder: _Folder, part: str) -> _Folder | None:
         """The folder *part* of a folder, if a walk would come to it; by the rules of `_scan`."""
         above = self._passable(folder)
-        if above is None or not part or part.startswith(".") or part in _SIX:
+        if above is None or not part or is_hidden(part) or is_task_file(part):
             return None
-        path, task = f"{folder.path}/{part}", _join(folder.task, part)
+        path, task = f"{folder.path}/{part}", joined(folder.task, part)
         try:
             mode = os.lstat(path).st_mode
         except (FileNotFoundError, ValueError):  # ValueError: a name that no file can have
@@ -239,7 +234,7 @@ class _Tree:
             return next((inner for inner in self.look(folder) if inner.task == task), None)
         if stat.S_ISLNK(mode):
             return self._linked(folder, part, above)
-        return _Folder(path, task, above) if stat.S_ISDIR(mode) else None
+        return _Folder(task, path=path, above=above) if stat.S_ISDIR(mode) else None
 
     def _passable(self, folder: _Folder) -> frozenset[tuple[int, int]] | None:
         """What lies above the folders in this one; None when a walk comes no further."""
@@ -284,23 +279,12 @@ def _down_to(folder: _Folder) -> frozenset[tuple[int, int]] | None:
     return None if here in folder.above else folder.above | {here}
 
 
-def _join(task: str, name: str) -> str:
-    return f"{task}/{name}" if task else name
-
-
 def _followed(path: str) -> os.stat_result:
     return os.stat(path)  # noqa: PTH116 - a Path object for each folder and file makes the whole walk slower by half
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-class _UnreadableError(Exception):
-    def __init__(self, expected: str, found: str) -> None:
-        super().__init__(found)
-        self.expected = expected
-        self.found = found
 
 
 def _content(path: str, root: str) -> bytes:
@@ -312,7 +296,7 @@ def _content(path: str, root: str) -> bytes:
         finally:
             os.close(handle)
     except OSError as error:
-        raise _UnreadableError(
+        raise UnreadableError(
             "a readable file", f"{error.strerror} ({errno.errorcode.get(error.errno or 0, '?')})"
         ) from error
 
@@ -324,19 +308,19 @@ def _opened(path: str, root: str) -> int:
         if error.errno != errno.ELOOP:  # which says that it is a link
             raise
     if not _is_inside(path, root):
-        raise _UnreadableError("a file inside the desired-state directory", "a link that leaves it, or leads nowhere")
+        raise UnreadableError("a file inside the desired-state directory", LOST)
     return os.open(path, _FLAGS)
 
 
 def _regular_content(handle: int) -> bytes:
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
-        raise _UnreadableError("a regular file", "a folder, pipe or device")
+        raise UnreadableError("a regular file", NO_FILE)
     data = b""
     while len(data) <= MAX_BYTES and (piece := os.read(handle, min(status.st_size, MAX_BYTES) + 1)):
         data += piece
     if len(data) > MAX_BYTES:
-        raise _UnreadableError(f"at most {MAX_BYTES} bytes", f"{max(status.st_size, len(data))} bytes")
+        refuse_size(max(status.st_size, len(data)))
     return data
 
 
@@ -346,37 +330,3 @@ def _is_inside(path: str, root: str) -> bool:
     except OSError:
         return False
     return real == root or real.startswith(f"{root.rstrip('/')}/")
-
-
-def _oddities(folder: _Folder) -> Iterator[Violation]:
-    """Trouble with the folder itself, and names that look like a slip of the pen."""
-    name = folder.name
-    if folder.problem:
-        yield _violation(name, "", "unreadable", "a readable folder inside the desired-state directory", folder.problem)
-    if not folder.task and folder.is_task:
-        yield _violation(name, "", "root-task", "one folder a task", "task files in the desired-state directory itself")
-    if not _is_text(folder.task):
-        yield _violation(name, "", "folder-name", "a folder name in UTF-8", ascii(folder.task))
-    for entry in folder.others:
-        meant = _meant(entry)
-        if meant:
-            slip = _violation(name, entry, "file-name", meant, f'a file "{entry}", which is ignored')
-            yield replace(slip, severity=Severity.WARNING, suggestion="Rename it if it is meant.")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _meant(entry: str) -> str:
-    close = difflib.get_close_matches(entry.lower(), TASK_FILES, n=1, cutoff=0.8)
-    return close[0] if close else ""
-
-
-def _violation(task: str, file: str, rule: str, expected: str, found: str) -> Violation:
-    path = f"{task}/{file}".rstrip("/")
-    return Violation(task, path, None, "", rule, Severity.ERROR, expected, found)

@@ -2,24 +2,39 @@
 
 import random
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import resources, secret_files
 from reconciler.clock import SystemClock
-from reconciler.config import Settings
+from reconciler.config import GitConfig, Settings
 from reconciler.core import canonical, secrets
+from reconciler.core.render.text import matters
 from reconciler.core.validation.validator import Validator
-from reconciler.errors import ConfigError, SecretError, StateStoreError, TargetMisconfiguredError
+from reconciler.errors import (
+    ConfigError,
+    DesiredStateError,
+    SecretError,
+    StateStoreError,
+    TargetMisconfiguredError,
+)
 from reconciler.events import Event, Listener
-from reconciler.jobs import Tools
-from reconciler.model import SECTIONS, Severity
-from reconciler.ports import Target
+from reconciler.jobs import Tools, no_history
+from reconciler.model import NO_ORIGINS, SECTIONS, Commit, Origins, Plan, Severity
+from reconciler.ports import Source, StateStore, Target
 from reconciler.reconcile import Reconciler
 from reconciler.source import DirectorySource
 
 if TYPE_CHECKING:
+    from reconciler.git.follow import GitSource
+    from reconciler.git.settings import GitSettings
     from reconciler.notify import ChannelSettings
     from reconciler.state.sqlite import SqliteStore
+
+_MOST_TASKS = 1_000
+"""Tasks of a plan whose commits are looked up: more than anybody reads."""
 
 
 def validator(literal_secrets: Severity = Severity.ERROR) -> Validator:
@@ -28,9 +43,84 @@ def validator(literal_secrets: Severity = Severity.ERROR) -> Validator:
     return Validator(resources.catalogue(), schemas, literal_secrets)
 
 
-def source(settings: Settings) -> DirectorySource:
-    """Where the desired state is."""
-    return DirectorySource(settings.desired_state)
+def source(settings: Settings, store: "StateStore | None" = None) -> Source:
+    """Where the desired state is: a directory, or the newest commit of a repository that may be followed.
+
+    Args:
+        settings: the configuration.
+        store: knows which commit was followed last; without it the newest one is taken whatever came before.
+
+    Raises:
+        DesiredStateError: there is no such repository or commit.
+    """
+    if settings.git is None:
+        return DirectorySource(settings.desired_state)
+    return commits(settings, store, edits=True)
+
+
+def commits(settings: Settings, store: "StateStore | None" = None, *, edits: bool = False) -> "GitSource":
+    """The repository, at the newest commit that may be followed.
+
+    Args:
+        settings: see `source`.
+        store: likewise.
+        edits: whether its remarks tell of files that are not committed, each time it advances.
+
+    Raises:
+        DesiredStateError: there is no such repository or commit.
+        ConfigError: the desired state is not read from git.
+    """
+    from reconciler.git.follow import GitSource
+    from reconciler.git.repository import Repository
+
+    if settings.git is None:
+        raise ConfigError(f'{settings.path}: desired_state.source: expected "git" for this, found "directory"')
+    repository, last = Repository.discover(settings.desired_state), store.head if store else None
+    found = GitSource(repository, git_settings(settings.git), last, uncommitted=edits)
+    found.advance()
+    return found
+
+
+def git_settings(config: GitConfig) -> "GitSettings":
+    """What the git adapter has to know of the configuration."""
+    from reconciler.git.settings import GitSettings
+
+    return GitSettings(config.ref, config.remote, config.require_signed, config.allowed_signers)
+
+
+def origins(source: Source, plan: Plan) -> Origins:
+    """Which commits a plan's changes come from; none where the desired state is a plain directory.
+
+    The repository is opened anew, because one that is open belongs to its thread. A plan is not less true when its
+    history cannot be told: the remark then says why.
+    """
+    wanted: dict[str, list[str]] = {}
+    for item in filter(matters, plan.items if source.revision else ()):
+        wanted.setdefault(item.task, []).extend(change.path for change in item.changes)
+    if not wanted:
+        return NO_ORIGINS
+    from reconciler.git.origins import find
+    from reconciler.git.repository import Repository
+
+    some = dict(islice(wanted.items(), _MOST_TASKS))
+    try:
+        found = find(Repository.discover(Path(source.root)), source.revision, some)
+    except DesiredStateError as error:
+        return Origins(remark=f"who changed what is not known: {error}")
+    if len(some) == len(wanted):
+        return found
+    remark = f"who changed what was looked up for the first {len(some):,} of {len(wanted):,} tasks only"
+    return replace(found, remark="; ".join(filter(None, (remark, found.remark))))
+
+
+def last_commits(settings: Settings) -> Callable[[str, str], Commit | None]:
+    """Tells who touched a task last, for the journal; asked by all threads that call a target."""
+    if settings.git is None:
+        return no_history
+    from reconciler.git.origins import LastCommits
+    from reconciler.git.repository import Repository
+
+    return LastCommits(lambda: Repository.discover(settings.desired_state)).find
 
 
 def open_store(settings: Settings, *, read_only: bool) -> "SqliteStore":
@@ -56,11 +146,16 @@ def open_store_for_reports(settings: Settings) -> "tuple[SqliteStore, str]":
 
 
 def reconciler(
-    settings: Settings, store: "SqliteStore", *, lenient: bool = False, tick: Callable[[], None] = lambda: None
+    settings: Settings,
+    store: "SqliteStore",
+    files: Source | None = None,
+    *,
+    lenient: bool = False,
+    tick: Callable[[], None] = lambda: None,
 ) -> Reconciler:
-    """What looks at desired and last-applied state; for *lenient* and *tick* see there."""
+    """What looks at desired and last-applied state; *files* are opened when not given. For the others see there."""
     return Reconciler(
-        source(settings),
+        files or source(settings, store),
         validator(settings.literal_secrets),
         resources.catalogue(),
         store,
@@ -116,6 +211,7 @@ def tools(
         report=report,
         tell=tell,
         stop_after={name: target.stop_after_failures for name, target in settings.targets.items()},
+        origin=last_commits(settings),
     )
 
 
@@ -136,3 +232,15 @@ def channels(settings: Settings) -> "tuple[ChannelSettings, ...]":
             raise ConfigError(f"notify.{channel.name}.url: {error}") from None
         found.append(ChannelSettings(channel.name, url, channel.states, dict(channel.labels)))
     return tuple(found)
+
+
+def webhook_secret(settings: Settings) -> str:
+    """What a code host signs with; "" when there is no webhook.
+
+    Raises:
+        ConfigError: it cannot be found.
+    """
+    try:
+        return secrets.substitute(settings.daemon.webhook_secret, secret_files.resolver())
+    except (SecretError, secrets.ReferenceSyntaxError) as error:
+        raise ConfigError(f"{settings.path}: daemon.webhook_secret: {error}") from None

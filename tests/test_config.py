@@ -23,8 +23,12 @@ EVERYTHING = """
 
 [desired_state]
 path = "tasks"
-source = "directory"
-ref = "HEAD"
+source = "git"
+ref = "release"
+remote = "origin"
+fetch_s = 30
+require_signed = true
+allowed_signers = "signers"
 quiet_s = 1.0
 max_wait_s = 10
 
@@ -58,7 +62,8 @@ password = "literal"
 
 [daemon]
 resync_s = 300
-http_listen = ""
+http_listen = "127.0.0.1:9"
+webhook_secret = "${env:HOOK}"
 poll_s = 30
 history_days = 90
 log_format = "json"
@@ -111,6 +116,9 @@ def places(lines):
 def test_everything_that_can_be_said_is_read(settings, tmp_path):
     found = settings(EVERYTHING)
     assert (found.desired_state, found.state) == (tmp_path / "tasks", tmp_path / "var" / "reconciler.db")
+    git = found.git
+    assert (git.ref, git.remote, git.fetch_s, git.require_signed) == ("release", "origin", 30, True)
+    assert git.allowed_signers == tmp_path / "signers"
     assert found.policy == Policy(
         Mode.OBSERVE,
         NewTasks.ADOPT,
@@ -133,7 +141,7 @@ def test_everything_that_can_be_said_is_read(settings, tmp_path):
         7.5,
         certificates,
     )
-    assert found.daemon == DaemonConfig(1.0, 10, 300, "", 30, 90, "json", "debug")
+    assert found.daemon == DaemonConfig(1.0, 10, 300, "127.0.0.1:9", "${env:HOOK}", 30, 90, "json", "debug")
     assert found.notify == (
         ChannelConfig("on-call", "${env:CHAT_URL}", DEFAULT_STATES, {}),
         ChannelConfig(
@@ -169,7 +177,7 @@ def test_a_target_is_enough(settings, tmp_path):
     assert found.targets["default"] == TargetConfig(
         "default", "http://127.0.0.1:8089", "admin", "${env:OMS_PASSWORD}", "CE", "4.2.5", 2, 0, 3, 20, ""
     )
-    assert found.daemon == DaemonConfig(1.0, 10.0, 600, "127.0.0.1:8484", 0, 400, "auto", "info")
+    assert found.daemon == DaemonConfig(1.0, 10.0, 600, "127.0.0.1:8484", "", 0, 400, "auto", "info")
     assert found.notify == ()
 
 
@@ -259,7 +267,7 @@ def test_variables_of_other_programs_are_left_alone(settings):
         ("POLICYS__MODE", 'unknown key policys.mode. Did you mean "policy"?'),
         (
             "DAEMON__X",
-            "unknown key daemon.x. Known here: history_days, http_listen, log_format, log_level, poll_s, resync_s",
+            "unknown key daemon.x. Known here: history_days, http_listen, log_format, log_level, poll_s, resync_s, webhook_secret",
         ),
         ("NOTIFY__ON_CALL__URL", "unknown key notify.on_call.url."),
         ("POLICY__MODE__X", "unknown key policy.mode.x."),
@@ -319,7 +327,7 @@ def test_a_variable_below_what_is_no_table_is_no_crash(problems):
     ("text", "problem"),
     [
         ('[polcy]\nmode = "auto"', 'polcy: expected one of desired_state, state, policy, targets, daemon, notify, found "polcy". Did you mean "policy"?'),
-        ("[daemon]\nresync = 5", 'daemon.resync: expected one of resync_s, http_listen, poll_s, history_days, log_format, log_level, found "resync"'),
+        ("[daemon]\nresync = 5", 'daemon.resync: expected one of resync_s, http_listen, webhook_secret, poll_s, history_days, log_format, log_level, found "resync"'),
         ("[policy]\nnewtasks = 1", 'policy.newtasks: expected one of mode, new_tasks, verify_s, literal_secrets, found "newtasks". Did you mean "new_tasks"?'),
         ('[policy]\nmode = "autom"', 'policy.mode: expected one of "auto", "approve", "observe", found "autom". Did you mean "auto"?'),
         ("[policy]\nverify_s = -1", "policy.verify_s: expected a number 0..86400, found -1"),
@@ -480,7 +488,8 @@ def test_a_password_may_hold_an_escaped_reference(settings):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('[desired_state]\nsource = "git"', 'desired_state.source: only "directory" is carried out by this release'),
+        ('[daemon]\nwebhook_secret = "x"', 'daemon.webhook_secret: expected desired_state.source = "git" as well: for a directory nothing is fetched'),
+        ('[desired_state]\nsource = "git"\n[daemon]\nwebhook_secret = "x"\nhttp_listen = ""', "daemon.webhook_secret: expected daemon.http_listen as well, found it turned off: nobody could call it"),
         ('[policy]\nmode = "approve"', 'policy.mode: "approve" is not carried out by this release; use "observe" to send nothing'),
         ('[targets.b]\nurl = "http://h"\nusername = "u"\npassword = "p"\nallow_reset = true', "targets.b.allow_reset: resets are not carried out by this release; leave it false"),
     ],

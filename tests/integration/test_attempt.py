@@ -3,17 +3,20 @@
 import json
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from reconciler import apply
 from reconciler.apply import jobs_of
 from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S
 from reconciler.clock import SystemClock
 from reconciler.core import secrets
 from reconciler.dispatch import Dispatcher
+from reconciler.errors import DesiredStateError
 from reconciler.events import CallEnded
 from reconciler.jobs import Status
-from reconciler.model import Action, Condition, Link, Suspension
+from reconciler.model import Action, Commit, Condition, Link, Suspension
 from reconciler.verify import LOOK_AGAIN_S, UNSEEN
 from tests.integration.bench import REGION, REVERSE, SECOND, SENTINELS, documents, name_of
 
@@ -141,6 +144,51 @@ def test_forced_rail_and_its_reason_are_in_the_journal(bench):
     detail = journal(bench, "intent")[0].detail
     assert (detail["forced"], detail["reason"]) == (["incomplete"], "meant")
     assert "checkpoint" not in bench.sent[0]["config"]["source"]
+
+
+SHOPKEEPER = Commit("c0ffee" * 6 + "cafe", "Ann", datetime(2026, 11, 20, tzinfo=UTC), "More workers")
+
+
+def test_the_commit_that_touched_the_task_last_is_in_the_journal(bench):
+    asked = []
+
+    def origin(*question):
+        asked.append(question)
+        return SHOPKEEPER
+
+    bench.put()
+    survey = bench.survey()
+    apply.carry_out(survey, replace(bench.tools(), origin=origin))
+    assert asked == [(survey.plan.revision, "shop")]
+    assert journal(bench, "intent")[0].detail["commit"] == {
+        "id": SHOPKEEPER.id,
+        "author": "Ann",
+        "at": "2026-11-20T00:00:00+00:00",
+        "subject": "More workers",
+    }
+
+
+def test_a_history_that_cannot_be_read_is_no_reason_not_to_call(bench):
+    def origin(*_question):
+        raise DesiredStateError("no repository")
+
+    bench.put()
+    assert apply.carry_out(bench.survey(), replace(bench.tools(), origin=origin))[0].status is Status.APPLIED
+    assert "commit" not in journal(bench, "intent")[0].detail
+
+
+def test_another_attempt_does_not_ask_again_who_touched_the_task(bench):
+    asked = []
+
+    def origin(*question):
+        asked.append(question)
+        return SHOPKEEPER
+
+    bench.put()
+    bench.fault("http", status=429, times=1)
+    apply.carry_out(bench.survey(), replace(bench.tools(), origin=origin))
+    assert len(asked) == 1
+    assert [entry.detail["commit"]["author"] for entry in journal(bench, "intent")] == ["Ann", "Ann"]
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------

@@ -1,0 +1,24 @@
+"""Finds the working tree that a path lies in, or makes one, without a library that every command would have to load."""
+
+import subprocess
+from pathlib import Path
+
+
+def top_of(path: Path) -> Path | None:
+    """The topmost directory of the working tree that *path* lies in, without links; None outside of one."""
+    here = path.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+
+
+def start(folder: Path) -> str:
+    """Make a repository of a directory, with the branch main.
+
+    Returns:
+        Why that could not be done; "" when it was.
+    """
+    command = ["git", "init", "--quiet", "--initial-branch=main", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    except OSError as error:
+        return f"git cannot be run: {error.strerror}"
+    return done.stderr.strip() if done.returncode else ""
