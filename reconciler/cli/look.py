@@ -1,4 +1,4 @@
-"""`reconciler status`, `explain`, `history`: what is, why, and what was done. They change nothing."""
+"""`reconciler status`, `explain`: what is, and why. They change nothing."""
 
 import sys
 from dataclasses import replace
@@ -22,9 +22,8 @@ from reconciler.core.status import explain as sentence
 
 if TYPE_CHECKING:
     from reconciler.cli.view import View, Viewer
-    from reconciler.model import JournalEntry, Json
-
-_PLAN_DIGITS = 12
+    from reconciler.core.heads import Followed
+    from reconciler.model import Json
 
 
 @click.command()
@@ -114,6 +113,26 @@ def _report(view: "View") -> "Json":
         "tasks": [status_row(one) for one in view.tasks],
         "targets": targets,
         "lock": view.holder or None,
+        "head": _head(view.followed),
+    }
+
+
+def _head(followed: "Followed") -> "Json":
+    head = followed.head
+    if head is None:
+        return None
+    return {
+        "ref": head.ref,
+        "commit": {
+            "id": head.commit.id,
+            "author": head.commit.author,
+            "at": head.commit.at.isoformat(),
+            "subject": head.commit.subject,
+        },
+        "newest": head.newest or None,
+        "kind": head.kind or None,
+        "problem": head.problem or None,
+        "since": _iso(followed.since),
     }
 
 
@@ -170,68 +189,6 @@ def status_row(one: TaskStatus) -> "dict[str, Json]":
 
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-@click.command()
-@click.argument("task", required=False, shell_complete=complete_tasks)
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
-@click.option("--verify", is_flag=True, help="Check the hash chain of the journal first.")
-@format_option("text", "json")
-@pass_session
-def history(session: Session, task: str | None, limit: int, verify: bool, format_: str) -> int:
-    """Show what was done, newest first.
-
-    Every intent is written down before its call, every outcome after it, and nothing is changed afterwards; the
-    daemon drops rows older than daemon.history_days. --verify exits 1 when a row was changed, removed or put in from
-    outside.
-    """
-    from reconciler import wiring
-
-    settings = session.settings()
-    store = wiring.open_store(settings, read_only=True)
-    try:
-        if verify:
-            intact, dropped = store.verify_journal(), store.dropped_rows()
-            older = f"; {dropped:,} older ones were dropped (daemon.history_days)" if dropped else ""
-            warn(f"journal intact: {intact:,} rows{older}")
-        entries = store.history(task, limit)
-        if task is not None and not entries:
-            warn(f'nothing was recorded of a task named "{task}"')
-    finally:
-        store.close()
-    if format_ == "json":
-        print_json({"version": 1, "entries": [_history_row(entry) for entry in entries]})
-    else:
-        heads = ("at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "detail")
-        print_table(session, heads, map(_history_cells, entries))
-    return 0
-
-
-def _history_cells(entry: "JournalEntry") -> list[str]:
-    ticket = "" if entry.ticket is None else str(entry.ticket)
-    at, plan = moment(entry.at), entry.plan[:_PLAN_DIGITS]
-    return [at, entry.task, entry.kind, entry.action, entry.outcome, ticket, entry.revision, plan, _detail(entry)]
-
-
-def _history_row(entry: "JournalEntry") -> "Json":
-    return {
-        "at": entry.at.isoformat(),
-        "task": entry.task,
-        "action": entry.action or entry.kind,
-        "outcome": entry.outcome or None,
-        "revision": entry.revision or None,
-        "plan": entry.plan or None,
-        "ticket": entry.ticket,
-        "request_id": entry.request_id,
-        "kind": entry.kind,
-        "detail": dict(entry.detail),
-    }
-
-
-def _detail(entry: "JournalEntry") -> str:
-    named = ("message", "reason", "from", "until", "attempt", "forced")
-    told = {key: entry.detail[key] for key in named if entry.detail.get(key)}
-    return "; ".join(f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in told.items())
 
 
 def _time(at: datetime | None) -> str:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.errors import StateStoreError
-from reconciler.model import Condition, Intent, JournalEntry, Outcome, Record
-from reconciler.state import journal
+from reconciler.model import Commit, Condition, Intent, JournalEntry, Outcome, Record
+from reconciler.state import journal, told
 from reconciler.state.database import Database
 from reconciler.state.journal import Entry
 from reconciler.state.rows import entry_of, find_record, snapshot_values, ticket_text, time_text
@@ -21,6 +21,7 @@ _RETRIED = frozenset((Condition.FAILED, Condition.RETRYING, Condition.UNKNOWN, C
 def begin(database: Database, now: datetime, intent: Intent, digest_version: int) -> int:
     """Open an intent; returns its number, which is that of its journal row."""
     number = journal.append(database, now, _announcing(intent))
+    told.rename(database, number, intent.address, intent.task)
     database.run(
         "start_attempt",
         address=intent.address,
@@ -54,12 +55,14 @@ def conclude(database: Database, now: datetime, number: int, outcome: Outcome) -
     begun = database.row("journal_row", sequence=number)
     if begun is None or (entry := entry_of(begun)).kind != "intent":
         raise StateStoreError(f"{database.path}: no intent has the number {number}: nothing was concluded")
-    journal.append(database, now, _concluding(entry, outcome))
+    concluded = journal.append(database, now, _concluding(entry, outcome))
     row = database.row("intent", number=number)
     if row is None:
         return
     if outcome.accepted:
+        told.end(database, concluded, entry.address)
         _accept(database, now, number, row, outcome)
+        told.begin(database, concluded, entry.address, entry.action, entry.plan)
     else:
         _end_unaccepted(database, now, number, row, outcome)
 
@@ -143,8 +146,13 @@ def _announcing(intent: Intent) -> Entry:
             "digest": intent.after.digest,
             "forced": intent.forced,
             "reason": intent.reason,
-        },
+        }
+        | ({} if intent.commit is None else {"commit": _commit(intent.commit)}),
     )
+
+
+def _commit(commit: Commit) -> dict[str, str]:
+    return {"id": commit.id, "author": commit.author, "at": commit.at.isoformat(), "subject": commit.subject}
 
 
 def _concluding(begun: JournalEntry, outcome: Outcome) -> Entry:

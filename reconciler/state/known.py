@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.model import Action, Condition, Snapshot
-from reconciler.state import journal
+from reconciler.state import journal, told
 from reconciler.state.database import Database
 from reconciler.state.journal import Entry
 from reconciler.state.rows import find_record, snapshot_values, time_text
@@ -56,20 +56,27 @@ def set_component(database: Database, now: datetime, address: str, component: st
 
 def adopt(database: Database, now: datetime, declared: Declared, digest_version: int) -> None:
     """Record content as applied; makes the record if there is none."""
+    address = declared.address
+    number = journal.append(database, now, _adopting(declared))
+    told.end(database, number, address)
     values = snapshot_values(declared.snapshot)
     content = values.pop("content")
     database.run(
         "adopt",
-        address=declared.address,
+        address=address,
         task=declared.task,
         digest_version=digest_version,
         revision=declared.revision,
         now=time_text(now),
         **values,
     )
-    database.run("set_content", address=declared.address, content=content)
-    database.run("set_intents_aside", address=declared.address)
-    entry = Entry(
+    database.run("set_content", address=address, content=content)
+    database.run("set_intents_aside", address=address)
+    told.begin(database, number, address, Action.ADOPT.value, plan="")
+
+
+def _adopting(declared: Declared) -> Entry:
+    return Entry(
         kind="adopt",
         task=declared.task,
         address=declared.address,
@@ -78,7 +85,6 @@ def adopt(database: Database, now: datetime, declared: Declared, digest_version:
         revision=declared.revision,
         detail={"digest": declared.snapshot.digest, "reason": declared.reason},
     )
-    journal.append(database, now, entry)
 
 
 def refingerprint(database: Database, now: datetime, address: str, snapshot: Snapshot, digest_version: int) -> None:
@@ -107,13 +113,13 @@ def take_over(database: Database, now: datetime, address: str, task: str) -> Non
         database.run("move_suspension", task=task, before=record.task)
         detail = {"from": record.task}
         entry = Entry(kind="takeover", task=task, address=address, revision=record.revision, detail=detail)
-        journal.append(database, now, entry)
+        told.rename(database, journal.append(database, now, entry), address, task)
 
 
 def forget(database: Database, now: datetime, address: str) -> None:
     """Drop a record with its content and its intents."""
     record = find_record(database, address)
     if record is not None:
-        database.run("forget", address=address)
         entry = Entry(kind="forget", task=record.task, address=address, revision=record.revision)
-        journal.append(database, now, entry)
+        told.end(database, journal.append(database, now, entry), address)
+        database.run("forget", address=address)

@@ -67,6 +67,9 @@ WHERE address = :address;
 INSERT INTO contents (address, content) VALUES (:address, :content)
 ON CONFLICT (address) DO UPDATE SET content = excluded.content;
 
+-- name: content
+SELECT content FROM contents WHERE address = :address;
+
 -- name: close_intents_up_to
 DELETE FROM intents WHERE address = :address AND number <= :number;
 
@@ -181,6 +184,67 @@ ON CONFLICT (channel, subject) DO UPDATE SET mark = excluded.mark;
 -- name: forget_notified
 DELETE FROM notified WHERE channel = :channel AND subject = :subject;
 
+-- name: told_now
+SELECT task FROM told WHERE address = :address AND ended IS NULL;
+
+-- name: end_told
+UPDATE told SET ended = :ended, content = :content WHERE address = :address AND ended IS NULL;
+
+-- name: begin_told
+INSERT INTO told (address, begun, task, component, at, action, revision, plan, ticket)
+SELECT address, :begun, task, component, applied_at, :action, revision, :plan, ticket
+FROM records
+WHERE address = :address;
+
+-- name: rename_told
+INSERT INTO told (address, begun, task, component, at, action, revision, plan, ticket)
+SELECT address, :begun, :task, component, at, action, revision, plan, ticket
+FROM told
+WHERE address = :address AND ended = :begun;
+
+-- name: kept_content
+SELECT id FROM told_contents WHERE digest = :digest;
+
+-- name: keep_content
+INSERT INTO told_contents (digest, content) VALUES (:digest, :content);
+
+-- name: told_whole_from
+SELECT sequence, at FROM told_whole_from;
+
+-- name: told_at
+SELECT number, address, task, component, at, action, revision, plan, ticket
+FROM told WHERE ended IS NULL AND begun <= :sequence
+UNION ALL
+SELECT number, address, task, component, at, action, revision, plan, ticket
+FROM told WHERE ended > :sequence AND begun <= :sequence
+ORDER BY task, address;
+
+-- name: told_content
+SELECT coalesce(told_contents.content, contents.content)
+FROM told
+LEFT JOIN told_contents ON told_contents.id = told.content
+LEFT JOIN contents ON contents.address = told.address
+WHERE told.number = :number;
+
+-- name: contents_of_ended
+SELECT DISTINCT content FROM told WHERE ended <= :sequence;
+
+-- name: drop_ended
+DELETE FROM told WHERE ended <= :sequence;
+
+-- name: drop_content_without_use
+DELETE FROM told_contents WHERE id = :id AND NOT EXISTS (SELECT 1 FROM told WHERE content = :id);
+
+-- name: head
+SELECT revision FROM heads WHERE ref = :ref;
+
+-- name: newest_head
+SELECT ref, revision FROM heads ORDER BY begun DESC LIMIT 1;
+
+-- name: set_head
+INSERT INTO heads (ref, revision, begun) VALUES (:ref, :revision, :begun)
+ON CONFLICT (ref) DO UPDATE SET revision = excluded.revision, begun = excluded.begun;
+
 -- name: journal_end
 SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1;
 
@@ -250,3 +314,85 @@ FROM journal
 WHERE task = :task
 ORDER BY sequence DESC
 LIMIT :limit;
+
+-- name: journal_last
+SELECT sequence FROM journal ORDER BY sequence DESC LIMIT 1;
+
+-- name: journal_time
+SELECT at FROM journal WHERE sequence = :sequence;
+
+-- name: outcome_of_ticket
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+WHERE task = :task AND sequence < :sequence AND kind = 'outcome' AND address = :address AND ticket = :ticket
+ORDER BY sequence DESC
+LIMIT 1;
+
+-- name: first_since
+SELECT min(sequence) FROM journal INDEXED BY journal_by_time WHERE at >= :at;
+
+-- name: last_until
+SELECT max(sequence) FROM journal INDEXED BY journal_by_time WHERE at < :at;
+
+-- name: numbers
+SELECT sequence FROM journal NOT INDEXED
+WHERE sequence BETWEEN :first AND :last AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: numbers_of_tasks
+SELECT sequence FROM journal INDEXED BY journal_by_task
+WHERE task >= :task_low AND task < :task_high AND (task = :task OR task >= :task || '/')
+  AND sequence BETWEEN :first AND :last AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: numbers_of_outcome
+SELECT sequence FROM journal INDEXED BY journal_by_outcome
+WHERE outcome <> '' AND outcome = :outcome
+  AND task >= :task_low AND task < :task_high AND (:task = '' OR task = :task OR task >= :task || '/')
+  AND sequence BETWEEN :first AND :last AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: numbers_of_revision
+SELECT sequence FROM journal INDEXED BY journal_by_revision
+WHERE revision <> '' AND revision = :revision AND (:outcome = '' OR outcome = :outcome)
+  AND task >= :task_low AND task < :task_high AND (:task = '' OR task = :task OR task >= :task || '/')
+  AND sequence BETWEEN :first AND :last AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: revision_from
+SELECT min(revision) FROM journal INDEXED BY journal_by_revision
+WHERE revision <> '' AND revision >= :least AND revision < :end;
+
+-- name: revision_after
+SELECT min(revision) FROM journal INDEXED BY journal_by_revision
+WHERE revision <> '' AND revision > :least AND revision < :end;
+
+-- name: head_begun
+-- The newest commit that is followed may be older than the oldest row.
+SELECT max(begun) FROM (
+  SELECT max(sequence) AS begun FROM journal INDEXED BY journal_heads WHERE kind = 'head' AND revision = :revision
+  UNION ALL
+  SELECT begun FROM heads WHERE revision = :revision AND begun = (SELECT max(begun) FROM heads));
+
+-- name: next_head
+SELECT min(sequence) FROM journal INDEXED BY journal_heads
+WHERE kind = 'head' AND revision <> :revision AND sequence > :sequence;
+
+-- name: made_for
+SELECT sequence FROM journal INDEXED BY journal_by_revision
+WHERE revision <> '' AND revision = :revision AND kind IN ('intent', 'adopt')
+ORDER BY sequence DESC
+LIMIT 1;
+
+-- name: made_for_another
+SELECT sequence FROM journal NOT INDEXED
+WHERE sequence BETWEEN :sequence + 1 AND :last AND kind IN ('intent', 'adopt') AND revision NOT IN ('', :revision)
+  AND NOT EXISTS (
+    SELECT 1 FROM journal AS head INDEXED BY journal_heads
+    WHERE head.kind = 'head' AND head.revision = journal.revision)
+ORDER BY sequence
+LIMIT 1;

@@ -2,13 +2,15 @@
 
 The row dropped last becomes the anchor of the chain. Rows from the first open intent on stay, however old: they tell
 what may have been called, and `attempts` looks them up. Intents that somebody set aside hold nothing back: their calls
-are over long before their rows are old.
+are over long before their rows are old. With the rows goes what components had been told in their time, but for what
+they still had been told at the first row that stays.
 """
 
 import time
 from collections.abc import Callable
 from datetime import datetime
 
+from reconciler.state import told
 from reconciler.state.database import Database
 from reconciler.state.rows import time_text
 
@@ -48,4 +50,5 @@ def _drop(database: Database, before: str, batch_rows: int) -> int:
         if last is None:
             return 0
         database.run("move_anchor", sequence=last[0], hash=last[1])
+        told.drop_before(database, last[0] + 1)
         return database.run("drop_rows_up_to_the_anchor")

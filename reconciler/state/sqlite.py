@@ -3,8 +3,8 @@
 An intent stays open from `begin` until something says what became of it; while one is open, the content of the
 component is uncertain. A program that dies between `begin` and `conclude` leaves its intent open and the condition
 APPLYING, which is to be read as unknown. How connections and transactions work is left to `database`, what an attempt
-leaves behind to `attempts`, what is known otherwise to `known`, `holds` and `said`, the chain of the journal to
-`journal`.
+leaves behind to `attempts`, what is known otherwise to `known`, `holds`, `heads` and `said`, what was known once to
+`told`, the chain of the journal to `journal`, finding its rows to `search` and `moments`.
 """
 
 import threading
@@ -15,8 +15,33 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.errors import StateStoreError
-from reconciler.model import Condition, Intent, JournalEntry, Outcome, Record, Snapshot, Suspension, TaskState
-from reconciler.state import attempts, fingerprint_key, holds, journal, known, lock, retention, said
+from reconciler.model import (
+    Commit,
+    Condition,
+    Intent,
+    JournalEntry,
+    Outcome,
+    Record,
+    Sections,
+    Snapshot,
+    Suspension,
+    TaskState,
+)
+from reconciler.ports import Moment, Told, Wanted
+from reconciler.state import (
+    attempts,
+    fingerprint_key,
+    heads,
+    holds,
+    journal,
+    known,
+    lock,
+    moments,
+    retention,
+    said,
+    search,
+    told,
+)
 from reconciler.state.database import Database, open_for_reading, open_for_writing
 from reconciler.state.journal import Entry
 from reconciler.state.known import Declared
@@ -216,6 +241,27 @@ class SqliteStore:
         with self._database.reading() as database:
             return holds.unhealthy(database, target, since)
 
+    # --- which commit is followed ----------------------------------------------------------------------------------
+
+    def head(self, ref: str) -> str:
+        """Id of the commit of a ref that was followed last; "" when none was."""
+        with self._database.reading() as database:
+            return heads.head(database, ref)
+
+    def set_head(self, ref: str, commit: str, reason: str = "") -> None:
+        """Follow a commit from now on: a journal row of kind "head" with it as the revision.
+
+        The same one again writes nothing, unless another ref was followed in between: the journal then tells that it
+        is this one once more.
+
+        Args:
+            ref: as it is configured.
+            commit: its id.
+            reason: given when somebody says so against the rules.
+        """
+        with self._writing() as (database, now):
+            heads.set_head(database, now, ref, commit, reason)
+
     # --- what the daemon said --------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, TaskState]:
@@ -255,6 +301,41 @@ class SqliteStore:
             query = "history" if task is None else "history_of_task"
             values = {"limit": limit} if task is None else {"limit": limit, "task": task}
             return [entry_of(row) for row in database.rows(query, **values)]
+
+    def search(self, wanted: Wanted) -> Sequence[tuple[JournalEntry, Commit | None]]:
+        """Newest rows first, each with the commit that had touched its task last when its attempt began.
+
+        Rows about no attempt have none, and those whose attempt was dropped, or was made outside of git.
+        """
+        with self._database.reading() as database:
+            return search.find(database, wanted)
+
+    def revisions(self, beginning: str, limit: int) -> Sequence[str]:
+        """Revisions of rows of the journal that begin like that, sorted, at most so many."""
+        with self._database.reading() as database:
+            return moments.revisions(database, beginning, limit)
+
+    def moment(self, revision: str) -> Moment | None:
+        """When a revision was the current one for the last time, see `moments`; None when no row tells."""
+        with self._database.reading() as database:
+            return moments.find(database, revision)
+
+    def told(self, sequence: int) -> Sequence[Told]:
+        """What every component had been told when a row of the journal was the newest, sorted by task and address.
+
+        It is the content that was last accepted or adopted by then: an attempt without a clear answer counts from when
+        it was known to be accepted.
+
+        Raises:
+            StateStoreError: that is not known, because contents were not kept yet, or are not any more.
+        """
+        with self._database.reading() as database:
+            return told.at(database, sequence)
+
+    def told_content(self, one: Told) -> Sections | None:
+        """The four files, canonical, without secrets; None when they were dropped meanwhile."""
+        with self._database.reading() as database:
+            return told.content(database, one)
 
     def last_sequence(self) -> int:
         """Sequence number of the newest row; 0 when there is none. Cheap enough to ask many times a second."""

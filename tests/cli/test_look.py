@@ -2,20 +2,17 @@ import io
 import json
 import re
 import shutil
-import sqlite3
 import sys
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from reconciler.cli.main import run
 from reconciler.simulator.faults import Rule
-from tests.cli.said import AT, daemon_that_said, opened, word
+from tests.cli.said import AT, daemon_that_said, word
 from tests.projects import KAFKA, MYSQL, ORACLE
 
 STATUS_KEYS = {"task", "state", "since", "reason", "next", "until", "revision", "ticket", "request_id"}
-HISTORY_KEYS = {"at", "task", "action", "outcome", "revision", "plan", "ticket", "request_id", "kind", "detail"}
 
 
 def states(project):
@@ -297,102 +294,7 @@ def test_a_folder_is_a_name_as_well(project):
     assert [line.split(" is ")[0] for line in out.splitlines()] == ["shop/a", "shop/b"]
 
 
-# --- history ---------------------------------------------------------------------------------------------------------
-
-
-def rows(project, *arguments):
-    return project.reconciler("history", *arguments, "--format", "json").json["entries"]
-
-
-def test_without_a_store_history_is_empty(project):
-    assert rows(project) == []
-
-
-def test_a_row_has_the_columns_of_the_contract(project):
-    assert apply_change(project).code == 0
-    found = rows(project, KAFKA)
-    assert all(set(row) == HISTORY_KEYS for row in found)
-    health, outcome, intent, adoption = found
-    call = project.updates[-1]
-    assert (adoption["action"], intent["action"], outcome["action"], health["outcome"]) == (
-        "adopt",
-        "update",
-        "update",
-        "synced",
-    )
-    assert (outcome["ticket"], outcome["request_id"]) == (call.ticket, call.request_id)
-    assert intent["plan"] == outcome["plan"]
-    assert len(intent["plan"]) == 64
-    assert intent["revision"].startswith("sha256:")
-    assert [row["at"] for row in found] == sorted((row["at"] for row in found), reverse=True)
-
-
-def test_the_table_says_what_when_and_why(project):
-    project.reconciler("adopt", KAFKA, "--reason", "moved by hand")
-    lines = project.reconciler("history").out.splitlines()
-    assert lines[0].split() == ["at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "detail"]
-    assert KAFKA in lines[1]
-    assert "reason: moved by hand" in lines[1]
-
-
-def test_the_table_has_revision_and_plan(project):
-    assert apply_change(project).code == 0
-    plan = next(row["plan"] for row in rows(project, KAFKA) if row["kind"] == "intent")
-    line = next(line for line in project.reconciler("history", KAFKA).out.splitlines() if "intent" in line)
-    assert re.search(rf"sha256:[0-9a-f]{{12}}  {plan[:12]} ", line)
-
-
-def test_an_intact_journal_says_how_many_rows_were_dropped(project):
-    project.adopted()
-    with closing(opened(project)) as store:
-        assert store.prune(datetime.now(UTC) + timedelta(days=1)) == 2
-    ended = project.reconciler("history", "--verify")
-    assert ended.err == "journal intact: 1 rows; 2 older ones were dropped (daemon.history_days)\n"
-
-
-def test_history_of_one_task_and_of_so_many_rows(project):
-    project.adopted()
-    assert [row["task"] for row in rows(project, MYSQL)] == [MYSQL]
-    assert len(rows(project, "--limit", "2")) == 2
-
-
-def test_a_forgotten_task_keeps_its_history(project):
-    orphaned(project)
-    assert project.reconciler("forget", KAFKA).code == 0
-    assert [row["kind"] for row in rows(project, KAFKA)] == ["forget", "adopt"]
-
-
-def test_an_intact_journal_is_said_to_be_intact(project):
-    project.adopted()
-    ended = project.reconciler("history", "--verify", "--format", "json")
-    assert (ended.code, ended.err) == (0, "journal intact: 3 rows\n")
-    assert len(ended.json["entries"]) == 3
-
-
-TAMPERED = {
-    "changed": "UPDATE journal SET outcome = 'failed' WHERE sequence = 2",
-    "removed": "DELETE FROM journal WHERE sequence = 2",
-    "removed from the end": "DELETE FROM journal WHERE sequence = 3",
-}
-
-
-@pytest.mark.parametrize("how", TAMPERED)
-def test_a_journal_that_somebody_edited_is_1(project, how):
-    project.adopted()
-    with sqlite3.connect(project.database) as database:
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            database.execute(f"DROP TRIGGER {name}")
-        assert database.execute(TAMPERED[how]).rowcount == 1
-    database.close()
-    ended = project.reconciler("history", "--verify", "--format", "json")
-    assert ended.code == 1
-    assert "is not what was written" in ended.err
-    assert json.loads(ended.out)["error"]["kind"] == "StateStoreError"
-
-
-def test_history_of_a_name_that_nobody_had_says_so(project):
-    ended = project.reconciler("history", "typo")
-    assert (ended.code, 'nothing was recorded of a task named "typo"' in ended.err) == (0, True)
+# --- tables ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_table_wider_than_the_terminal_becomes_blocks(project, monkeypatch):
