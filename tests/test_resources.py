@@ -34,3 +34,11 @@ def test_a_schema_that_is_not_there_is_an_error():
 def test_the_catalogue_knows_the_parameters():
     assert resources.catalogue() is resources.catalogue()
     assert resources.catalogue().is_secret("sink", ("password",), "x")
+
+
+def test_the_html_report_has_its_texts():
+    page = resources.report_page()
+    assert page is resources.report_page()
+    assert page.template.rstrip().endswith("</html>")
+    assert "light-dark(" in page.style
+    assert "addEventListener" in page.script

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
-from reconciler.model import Change, Danger, Item, Json, JsonObject, Plan, Violation
+from reconciler.model import NO_ORIGINS, Change, Commit, Danger, Item, Json, JsonObject, Origins, Plan, Violation
 
 VERSION = 1
 _DOUBTFUL = re.compile(r"[^\n -~]")
 
 
-def plan(whole: Plan) -> JsonObject:
+def plan(whole: Plan, origins: Origins = NO_ORIGINS) -> JsonObject:
     """The plan as a JSON object; the same plan gives the same object."""
     return {
         "version": VERSION,
         "id": whole.id,
         "revision": whole.revision,
-        "items": [_item(item) for item in whole.items],
-        "remarks": list(whole.remarks),
+        "items": [_item(item, origins) for item in whole.items],
+        "remarks": list(words.remarks(whole, origins)),
         "frozen": whole.frozen,
         "summary": dict(summary(whole)),
     }
@@ -36,7 +36,7 @@ def _escaped(match: re.Match[str]) -> str:
     return json.dumps(match.group())[1:-1] if words.is_unsafe(match.group()) else match.group()
 
 
-def _item(item: Item) -> JsonObject:
+def _item(item: Item, origins: Origins) -> JsonObject:
     return {
         "id": item.id,
         "task": item.task,
@@ -48,7 +48,8 @@ def _item(item: Item) -> JsonObject:
         "target": item.target or None,
         "address": json.loads(item.address) if item.address else None,
         "serial": item.serial,
-        "changes": [_change(change) for change in item.changes],
+        "commit": _commit(origins.tasks.get(item.task)),
+        "changes": [_change(change, origins.keys.get((item.task, change.path))) for change in item.changes],
         "unchanged": item.unchanged,
         "cost": list(item.cost),
         "remarks": list(item.remarks),
@@ -57,7 +58,13 @@ def _item(item: Item) -> JsonObject:
     }
 
 
-def _change(change: Change) -> JsonObject:
+def _commit(found: Commit | None) -> JsonObject | None:
+    if found is None:
+        return None
+    return {"id": found.id, "author": found.author, "at": found.at.isoformat(), "subject": found.subject}
+
+
+def _change(change: Change, commit: Commit | None) -> JsonObject:
     old, new = words.old_and_new(change)
     parameter = change.parameter
     return {
@@ -70,6 +77,7 @@ def _change(change: Change) -> JsonObject:
         "leftInPlace": change.left_in_place,
         "text": words.meaning(change) or None,
         "danger": _danger(change.danger),
+        "commit": _commit(commit),
         "parts": [
             {"kind": part.kind, "subject": part.subject, "text": part.text, "danger": _danger(part.danger)}
             for part in change.parts

@@ -9,7 +9,7 @@ from typing import Literal
 
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
-from reconciler.model import Action, Change, Item, Plan
+from reconciler.model import NO_ORIGINS, Action, Change, Item, Origins, Plan
 
 Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
 SHORT_ID = 16
@@ -30,26 +30,32 @@ class Span:
 Line = tuple[Span, ...]
 
 
-def lines(plan: Plan, root: str, *, full: bool = False) -> Iterator[Line]:
+def lines(plan: Plan, root: str, *, full: bool = False, origins: Origins = NO_ORIGINS) -> Iterator[Line]:
     """The report, line by line.
 
     Args:
         plan: the plan.
         root: path of the desired state, put in front of file names.
         full: show also what stays as it is.
+        origins: whose commits it comes from.
     """
     for item in plan.items:
         if full or matters(item):
-            yield from _item(item, root)
+            yield from item_lines(item, root, origins)
             yield ()
-    for remark in plan.remarks:
+    for remark in words.remarks(plan, origins):
         yield (Span(f"! {words.safe(remark)}", "danger"),)
     yield (Span(_summary(plan), "bold"),)
 
 
-def plain(plan: Plan, root: str, *, full: bool = False) -> str:
+def plain(plan: Plan, root: str, *, full: bool = False, origins: Origins = NO_ORIGINS) -> str:
     """The report without colour, with a line feed at the end."""
-    return "".join("".join(span.text for span in line) + "\n" for line in lines(plan, root, full=full))
+    return "".join(f"{joined(line)}\n" for line in lines(plan, root, full=full, origins=origins))
+
+
+def joined(line: Line) -> str:
+    """A line without colour."""
+    return "".join(span.text for span in line)
 
 
 def matters(item: Item) -> bool:
@@ -69,7 +75,8 @@ def headline(item: Item) -> str:
     return f"{item.action.value}{would}"
 
 
-def _item(item: Item, root: str) -> Iterator[Line]:
+def item_lines(item: Item, root: str, origins: Origins) -> Iterator[Line]:
+    """What is to be said of one task: first its name, its action and its cost."""
     style = _HEADER_STYLES.get(item.action, "bold")
     cost = f": {'; '.join(item.cost)}" if item.cost else ""
     yield (
@@ -81,10 +88,12 @@ def _item(item: Item, root: str) -> Iterator[Line]:
     if item.action is Action.INVALID:
         for violation in item.violations:
             yield (Span(f"    {words.violation(violation, root)}"),)
-        return
-    yield (Span(f"    {_why(item)}", "dim"),)
+    else:
+        yield (Span(f"    {why(item)}", "dim"),)
+    if item.task in origins.tasks:
+        yield (Span(f"    {words.commit(origins.tasks[item.task])}", "dim"),)
     for change in item.changes:
-        yield from _change(change)
+        yield from _change(change, _other_commit(item, change, origins))
     if item.changes and item.unchanged:
         yield (Span(f"    {item.unchanged} unchanged", "dim"),)
     for remark in item.remarks:
@@ -93,16 +102,23 @@ def _item(item: Item, root: str) -> Iterator[Line]:
         yield (Span(f"  ! forced: {rail}", "danger"),)
 
 
-def _why(item: Item) -> str:
+def why(item: Item) -> str:
+    """The reason of an item, with the rail that holds it and until when."""
     until = f" (until {item.until.isoformat(timespec='seconds')})" if item.until else ""
     rail = f"{item.rail}: " if item.rail else ""
     return words.safe(f"{rail}{item.reason}{until}")
 
 
-def _change(change: Change) -> Iterator[Line]:
+def _other_commit(item: Item, change: Change, origins: Origins) -> str:
+    """The commit that last touched the key, where it is not the task's last one, which the report names anyway."""
+    found, last = origins.keys.get((item.task, change.path)), origins.tasks.get(item.task)
+    return "" if found is None or found == last else f"   [{found.id[: words.SHORT_COMMIT]}]"
+
+
+def _change(change: Change, commit: str) -> Iterator[Line]:
     sign = words.sign(change)
     meaning = words.meaning(change)
-    aside = Span(f"   {words.safe(meaning)}" if meaning else "", "dim")
+    aside = Span((f"   {words.safe(meaning)}" if meaning else "") + commit, "dim")
     place = words.safe(f"{change.section}{change.pointer}")
     yield (Span(f"  {sign} {place}", _STYLES[sign]), Span(_values(change)), aside)
     for part in change.parts:
@@ -123,6 +139,13 @@ def _values(change: Change) -> str:
 
 
 def _summary(plan: Plan) -> str:
+    restarts = summary(plan)["restarts"]
+    cost = f"; restarts {restarts} component{'' if restarts == 1 else 's'}" if restarts else "; no call"
+    return f"Plan {plan.id[:SHORT_ID]}: {tally(plan)}{cost}."
+
+
+def tally(plan: Plan) -> str:
+    """How many tasks there are of each kind: "1 to update, 998 unchanged"."""
     counts = summary(plan)
     named = {
         "noop": "unchanged",
@@ -138,6 +161,4 @@ def _summary(plan: Plan) -> str:
         if counts[a.value]
     ]
     states = [f"{counts[key]} {word}" for key, word in named.items() if counts[key]]
-    restarts = counts["restarts"]
-    cost = f"; restarts {restarts} component{'' if restarts == 1 else 's'}" if restarts else "; no call"
-    return f"Plan {plan.id[:SHORT_ID]}: {', '.join(actions + states) or 'no tasks'}{cost}."
+    return ", ".join(actions + states) or "no tasks"

@@ -4,9 +4,11 @@ import json
 import re
 import unicodedata
 
-from reconciler.model import Change, ChangeKind, Json, Parameter, Violation
+from reconciler.model import Change, ChangeKind, Commit, Json, Origins, Parameter, Plan, Violation
 
 LONGEST_VALUE = 100
+LONGEST_AUTHOR = 40
+SHORT_COMMIT = 7  # digits, as code hosts show them
 _CONTEXT = 20  # characters shown before the first difference of long values
 SECRET_CHANGED = "«secret changed»"  # noqa: S105 - the mark that stands for one
 
@@ -40,33 +42,48 @@ def _escaped(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"  # noqa: PLR2004 - four digits
 
 
-def value(shown: Json) -> str:
-    """One line of JSON, shortened; "absent" for None."""
+def value(shown: Json, longest: int = LONGEST_VALUE) -> str:
+    """One line of JSON, of at most *longest* characters; "absent" for None."""
     if shown is None:
         return "absent"
-    return _short(json.dumps(shown, ensure_ascii=False))
+    return short(json.dumps(shown, ensure_ascii=False), longest)
 
 
-def _short(text: str) -> str:
-    shown = safe(text)
-    return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 1]}…"
+def short(text: str, longest: int = LONGEST_VALUE) -> str:
+    """*text*, safe and of at most *longest* characters."""
+    shown = safe(text[: longest + 1])  # which only grows by it
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def change_of(old: Json, new: Json) -> str:
     """`"8" -> "16"`; of long values the part where they differ, so that two never look alike."""
+    return " -> ".join(sides(old, new))
+
+
+def sides(old: Json, new: Json, longest: int = LONGEST_VALUE) -> tuple[str, str]:
+    """Two values that differ, each in at most *longest* characters, in which they differ too."""
     before, after = (safe(json.dumps(shown, ensure_ascii=False)) for shown in (old, new))
-    if max(len(before), len(after)) <= LONGEST_VALUE:
-        return f"{before} -> {after}"
-    pairs = enumerate(zip(before, after, strict=False))
-    same = next((index for index, (one, other) in pairs if one != other), min(len(before), len(after)))
-    start = max(0, same - _CONTEXT)
-    return " -> ".join(_cut(text, start) for text in (before, after))
+    if max(len(before), len(after)) <= longest:
+        return before, after
+    start = max(0, common_start(before, after) - _CONTEXT)
+    return _cut(before, start, longest), _cut(after, start, longest)
 
 
-def _cut(text: str, start: int) -> str:
+def common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _cut(text: str, start: int, longest: int) -> str:
     head = "…" if start else ""
-    end = start + LONGEST_VALUE - 2
+    end = start + longest - 2
     return f"{head}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def commit(found: Commit) -> str:
+    """`abc1234 Ann Lee 2026-11-20 Raise throttle for shop`, the day as the author's clock had it."""
+    return f"{found.id[:SHORT_COMMIT]} {short(found.author, LONGEST_AUTHOR)} {found.at:%Y-%m-%d} {short(found.subject)}"
 
 
 def old_and_new(change: Change) -> tuple[Json, Json]:
@@ -115,7 +132,7 @@ def _amount(shown: Json, parameter: Parameter) -> str:
 
 def _number(shown: Json) -> str:
     text = str(shown)
-    return f"{int(text):,}" if _INTEGER.fullmatch(text) else _short(text)
+    return f"{int(text):,}" if _INTEGER.fullmatch(text) else short(text)
 
 
 def limits(parameter: Parameter) -> str:
@@ -147,3 +164,8 @@ def violation(found: Violation, root: str) -> str:
         f"{path}{place}: {found.severity.value}: {pointer}expected {found.expected}, found {found.found}"
         f"{suggestion} [{found.rule}]"
     )
+
+
+def remarks(plan: Plan, origins: Origins) -> tuple[str, ...]:
+    """What is to be said of the plan as a whole, and of what could not be told of its commits."""
+    return (*plan.remarks, origins.remark) if origins.remark else plan.remarks

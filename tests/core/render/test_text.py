@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.render import text
-from reconciler.model import Action, Item, Suspension
+from reconciler.model import Action, Item, Origins, Suspension
 from tests.core.builders import applied, few, plan_of, planned, sample_items, task, whole
+from tests.core.render.samples import EVIL, RAISE, TABLES, hostile_plan, origins_of
 
 REPORT = """\
 a/update  update: restarts the component; changes around the checkpoint are written again
@@ -146,3 +147,36 @@ def test_suspended_task_with_nothing_to_do_is_counted_and_not_listed():
     paused = planned(task(suspend=Suspension("x", None)), applied())
     assert text.plain(plan_of(paused), "d").splitlines() == [text.plain(plan_of(paused), "d").rstrip()]
     assert "1 suspended" in text.plain(plan_of(paused), "d")
+
+
+def test_task_names_its_last_commit_and_a_key_only_another_one():
+    plan = plan_of(planned(whole(sink={"workerNum": "8", "printSql": "true"}), applied()))
+    report = text.plain(plan, "d", origins=origins_of(plan)).splitlines()
+    assert report[2] == "    aaaaaaa Ann Lee 2026-11-20 Raise throttle for shop"
+    assert report[3] == '  + sink/printSql  "true"   default false -> true'
+    assert report[4] == '  ~ sink/workerNum  "16" -> "8"   16 -> 8 threads   [bbbbbbb]'
+
+
+def test_key_names_its_commit_where_that_of_the_task_is_not_known():
+    plan = plan_of(planned(whole(sink={"workerNum": "8"}), applied()))
+    report = text.plain(plan, "d", origins=Origins(keys={("shop/orders", "/sink/workerNum"): TABLES}))
+    assert "[bbbbbbb]" in report
+    assert TABLES.author not in report
+
+
+def test_invalid_task_names_its_last_commit():
+    plan = plan_of(*sample_items())
+    report = text.plain(plan, "d", origins=Origins({"e/invalid": RAISE}))
+    assert "[schema]\n    aaaaaaa Ann Lee 2026-11-20 Raise throttle for shop\n\n" in report
+
+
+def test_what_cannot_be_told_of_commits_is_a_remark():
+    assert "\n! the clone is shallow\nPlan" in "\n" + text.plain(
+        plan_of(), "d", origins=Origins(remark="the clone is shallow")
+    )
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=ascii)
+def test_no_commit_breaks_out_of_its_line(evil):
+    plan, origins = hostile_plan(evil)
+    assert all(line.isprintable() for line in text.plain(plan, evil, origins=origins).split("\n"))

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.render import words
 from reconciler.core.secrets import MARK
-from reconciler.model import Change, ChangeKind, Part, Place, Severity, Violation
-from tests.core.builders import CATALOGUE
+from reconciler.model import Change, ChangeKind, Origins, Part, Place, Severity, Violation
+from tests.core.builders import CATALOGUE, plan_of
+from tests.core.render.samples import RAISE, commit
 
 
 def change(section, key, old, new, **more):
@@ -174,3 +175,21 @@ def test_long_values_that_differ_early_are_cut_behind():
 def test_value_that_is_the_beginning_of_the_other_is_told_from_it():
     before, after = words.change_of("x" * 300, "x" * 301).split(" -> ")
     assert before != after
+
+
+def test_commit_is_one_line_and_no_longer_than_a_line():
+    assert words.commit(RAISE) == "aaaaaaa Ann Lee 2026-11-20 Raise throttle for shop"
+    long = words.commit(commit("c", "n" * 99, 1, "s" * 999))
+    assert long == f"ccccccc {'n' * 39}… 2026-11-01 {'s' * 99}…"
+
+
+@given(st.text(), st.integers(1, 9))
+def test_shortened_text_is_the_beginning_of_the_safe_one(text, longest):
+    shown, whole = words.short(text, longest), words.safe(text)
+    assert shown == (whole if len(whole) <= longest else f"{whole[: longest - 1]}…")
+
+
+def test_remark_on_commits_comes_after_those_on_the_plan():
+    plan = plan_of(frozen="x")
+    assert words.remarks(plan, Origins(remark="shallow")) == ("frozen: x", "shallow")
+    assert words.remarks(plan, Origins()) == ("frozen: x",)
