@@ -1,19 +1,20 @@
 """`reconciler apply`: plan, ask, do it, say how it ended."""
 
-import re
 import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli import saved
 from reconciler.cli.common import (
+    Files,
     Session,
     check_tasks,
     format_option,
+    open_files,
     pass_session,
     print_json,
     tasks_argument,
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
 
     from reconciler.config import Settings
     from reconciler.core.policy import Policy
-    from reconciler.core.render.data import SavedPlan
     from reconciler.jobs import Result
-    from reconciler.model import Item, JsonObject
-    from reconciler.reconcile import Survey
+    from reconciler.model import Item, JsonObject, Plan
+    from reconciler.reconcile import Reconciler, Survey
     from reconciler.state.sqlite import SqliteStore
 
 LOCK_WAIT_S = 10.0
-PLAN_ID = re.compile(r"[0-9a-f]{8,64}")
-"""A plan's id, or the beginning of one."""
+_HELD = 3  # exit code
+_REVISION = 16  # characters of a revision that are shown
+_ROWS = 1000  # of a task's history, the newest, in which a plan is looked for
 
 
 @click.command()
@@ -114,72 +115,96 @@ class _Request:
     def __init__(self, session: Session, options: _Options) -> None:
         self._session = session
         self._options = options
+        self._saved = saved.find(options.wanted)
         self._said: set[tuple[str, str]] = set()  # (task, text), by any thread
 
     def run(self) -> int:
         from reconciler import wiring
 
         settings = self._session.settings()
-        saved = _saved(self._options.wanted)
-        tasks = self._options.tasks or tuple(sorted(saved.tasks if saved else ()))
         store = wiring.open_store(settings, read_only=False)
         try:
-            return self._apply(settings, store, tasks, saved)
+            return self._apply(settings, store, open_files(settings, store))
         except StoreLockedError as error:
             raise _with_a_way_out(error, store) from None
         finally:
             store.close()
 
-    def _apply(
-        self, settings: "Settings", store: "SqliteStore", tasks: tuple[str, ...], saved: "SavedPlan | None"
-    ) -> int:
+    def _apply(self, settings: "Settings", store: "SqliteStore", files: Files) -> int:
         from reconciler import wiring
-        from reconciler.apply import carry_out
         from reconciler.core.policy import Mode
 
-        check_tasks(settings, store, self._options.tasks)
-        reconciler = wiring.reconciler(settings, store)
-        rules = self._rules(settings, tasks)
+        check_tasks(files.source, store, self._options.tasks)
+        tasks = self._options.tasks or tuple(sorted(self._saved.tasks if self._saved else ()))
+        reconciler = wiring.reconciler(settings, store, files.source)
+        if files.held:
+            warn(f"the newest commit is not followed: {files.held}")
+        rules = self._rules(settings, files, tasks)
         survey = reconciler.survey(rules, tasks)
-        if stale := self._stale(survey, saved):
+        if stale := self._stale(survey, store):
             return self._refuse(survey, stale)
-        self._show(settings, survey)
+        self._show(settings, files, survey)
         if settings.policy.mode is Mode.OBSERVE:
             return self._refuse(survey, 'policy.mode is "observe": nothing is called')
         if not self._is_agreed(survey):
             return self._refuse(survey, "nothing was done")
         if not (survey.work or survey.unconfirmed or survey.taken_over or survey.refreshed):
-            return self._conclude(survey, ())
+            files.record(store)
+            return self._conclude(survey, (), files)
         with store.writer_lock(self._options.lock_wait_s, "apply"):
-            again = reconciler.survey(rules, tasks)
+            again = self._again(reconciler, rules, tasks, files)
             if again.plan.id != survey.plan.id:
                 why = "the files or the records changed since the plan was shown; nothing was done, run apply again"
                 return self._refuse(survey, why)
-            with _interruptible():
-                results = carry_out(again, wiring.tools(settings, store, self._progress), self._options.reason)
-        return self._conclude(survey, results)
+            results = self._carry_out(settings, store, again, files)
+        return self._conclude(survey, results, files)
 
-    def _rules(self, settings: "Settings", tasks: tuple[str, ...]) -> "Policy":
+    def _again(self, reconciler: "Reconciler", rules: "Policy", tasks: tuple[str, ...], files: Files) -> "Survey":
+        """The plan as it is now that nobody else calls; of the commit that is the newest by now."""
+        if files.commits is not None:
+            files.commits.advance()
+        return reconciler.survey(rules, tasks)
+
+    def _carry_out(
+        self, settings: "Settings", store: "SqliteStore", survey: "Survey", files: Files
+    ) -> "tuple[Result, ...]":
+        from reconciler import wiring
+        from reconciler.apply import carry_out
+
+        files.record(store)
+        with _interruptible():
+            return carry_out(survey, wiring.tools(settings, store, self._progress), self._options.reason)
+
+    def _rules(self, settings: "Settings", files: Files, tasks: tuple[str, ...]) -> "Policy":
         from dataclasses import replace
 
-        from reconciler import wiring
         from reconciler.reconcile import is_chosen
 
         resend: frozenset[str] = frozenset()
         if self._options.resend:
-            names = wiring.source(settings).names()
-            resend = frozenset(name for name in names if is_chosen(name, tasks))
+            resend = frozenset(name for name in files.source.names() if is_chosen(name, tasks))
         return replace(settings.policy, forced=frozenset(self._options.force), resend=resend)
 
-    def _stale(self, survey: "Survey", saved: "SavedPlan | None") -> str:
+    def _stale(self, survey: "Survey", store: "SqliteStore") -> str:
         """Why the plan is not the wanted one; "" when it is."""
-        wanted = saved.id if saved else self._options.wanted
-        if wanted is None or survey.plan.id.startswith(wanted):
+        plan, wanted = survey.plan, self._saved.id if self._saved else self._options.wanted
+        if wanted is None:
             return ""
-        return (
-            f"the plan is not {wanted[:16]} any more but {survey.plan.id[:16]}: files, records or policy changed since,"
-            " other tasks were named, or it was carried out; nothing was done"
-        )
+        if not plan.id.startswith(wanted):
+            return (
+                f"the plan is not {wanted[:16]} any more but {plan.id[:16]}: files, secrets, records or policy changed"
+                " since, other tasks were named, or it was carried out; nothing was done"
+            )
+        if _was_carried_out(plan, store):
+            return f"plan {plan.id[:16]} was carried out before, and a plan runs once; nothing was done"
+        if self._saved:
+            self._saved.check(plan)
+            if self._saved.revision != plan.revision:
+                warn(
+                    f"the plan was made of {self._saved.revision[:_REVISION]}, and the files are now those of"
+                    f" {plan.revision[:_REVISION]}: they mean the same, it is carried out as it was saved"
+                )
+        return ""
 
     def _refuse(self, survey: "Survey", why: str) -> int:
         """End without having done anything."""
@@ -190,11 +215,13 @@ class _Request:
             print_json(self._report(survey, ()) | {"refused": why})
         return 1 if exit_code(survey.plan) == 1 else 3
 
-    def _show(self, settings: "Settings", survey: "Survey") -> None:
+    def _show(self, settings: "Settings", files: Files, survey: "Survey") -> None:
+        from reconciler import wiring
         from reconciler.core.render import text
 
         if self._options.format == "text":
-            self._session.print(text.lines(survey.plan, str(settings.desired_state)))
+            origins = wiring.origins(files.source, survey.plan)
+            self._session.print(text.lines(survey.plan, str(settings.desired_state), origins=origins))
 
     def _is_agreed(self, survey: "Survey") -> bool:
         from reconciler.model import Action
@@ -205,7 +232,7 @@ class _Request:
             return True
         return click.confirm(_question(survey) if number else "Record these tasks as applied?", err=True)
 
-    def _conclude(self, survey: "Survey", results: "tuple[Result, ...]") -> int:
+    def _conclude(self, survey: "Survey", results: "tuple[Result, ...]", files: Files) -> int:
         from reconciler.jobs import Status
 
         if self._options.format == "json":
@@ -219,7 +246,7 @@ class _Request:
             click.echo(
                 "Done: " + (", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing to do") + "."
             )
-        return _exit_code(survey, results)
+        return _exit_code(survey, results) or (_HELD if files.held else 0)
 
     def _progress(self, task: str, text: str) -> None:
         self._said.add((task, text))
@@ -246,7 +273,18 @@ class _Request:
             for item in survey.plan.items
             if (item.task not in seen or item.intended is Action.RESET) and _is_of_interest(item)
         ]
-        return {"version": 1, "plan": survey.plan.id, "results": rows, "summary": _counts(survey, results)}
+        return {
+            "version": 1,
+            "plan": survey.plan.id,
+            "remarks": list(survey.plan.remarks),
+            "results": rows,
+            "summary": _counts(survey, results),
+        }
+
+
+def _was_carried_out(plan: "Plan", store: "SqliteStore") -> bool:
+    """Whether something of just this plan was sent: serials tell, but for tasks that were forgotten since."""
+    return any(row.plan == plan.id for item in plan.to_send for row in store.history(item.task, _ROWS))
 
 
 def _with_a_way_out(error: StoreLockedError, store: "SqliteStore") -> StoreLockedError:
@@ -288,20 +326,6 @@ def _question(survey: "Survey") -> str:
     if number == 1:
         return f"Send 1 update{' with deletion' if deleting else ''}? It restarts the component."
     return f"Send {number} updates{deletion}? They restart {number} components."
-
-
-def _saved(wanted: str | None) -> "SavedPlan | None":
-    """A saved plan, when --plan names a file."""
-    from reconciler.core.render import data
-
-    if wanted is None or not Path(wanted).is_file():
-        if wanted is not None and not PLAN_ID.fullmatch(wanted):
-            raise click.UsageError(f"--plan {wanted}: neither a file nor a plan's id (8 to 64 hexadecimal digits)")
-        return None
-    try:
-        return data.read(Path(wanted).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"--plan {wanted}: {error}") from None
 
 
 @contextmanager

@@ -4,17 +4,19 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import DesiredStateError, ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.config import Settings
+    from reconciler.config import GitConfig, Settings
     from reconciler.core.render.text import Line
     from reconciler.model import Json
+    from reconciler.ports import CommitSource, Source
     from reconciler.state.sqlite import SqliteStore
 
 _COLORS: dict[str, dict[str, Any]] = {
@@ -123,17 +125,68 @@ def format_option(*choices: str) -> "Callable[[Any], Any]":
     )
 
 
-def check_tasks(settings: "Settings", store: "SqliteStore", given: Iterable[str]) -> None:
+def check_tasks(source: "Source", store: "SqliteStore", given: Iterable[str]) -> None:
     """Refuse names that neither the files nor the store know.
 
     Raises:
         click.UsageError: with a suggestion.
     """
+    if given:
+        check_known(given, [*source.names(), *(record.task for record in store.records().values())])
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the desired state is."""
+
+    source: "Source"
+    commits: "CommitSource | None"  # the same, where it is a commit of a repository
+
+    @property
+    def held(self) -> str:
+        """Why the newest commit is not the one that is read; "" when it is."""
+        return self.commits.head.problem if self.commits else ""
+
+    def record(self, store: "SqliteStore") -> None:
+        """Write down which commit is followed: from now on the next one has to descend from it."""
+        if self.commits is not None:
+            store.set_head(self.commits.head.ref, self.commits.head.commit.id)
+
+
+def open_files(settings: "Settings", store: "SqliteStore") -> Files:
+    """Where the desired state is; of a repository the newest commit that may be followed.
+
+    A remote is asked for it first, unless a daemon runs, which does so all the time. One that does not answer is no
+    reason to stop.
+
+    Args:
+        settings: the configuration.
+        store: knows which commit was followed last, and whether a daemon runs.
+
+    Raises:
+        DesiredStateError: there is no such repository or commit.
+    """
     from reconciler import wiring
 
-    if given:
-        names = wiring.source(settings).names()
-        check_known(given, [*names, *(record.task for record in store.records().values())])
+    if settings.git is None:
+        return Files(wiring.source(settings, store), None)
+    if settings.git.remote:
+        _fetch(settings, settings.git, store)
+    commits = wiring.commits(settings, store, edits=True)
+    return Files(commits, commits)
+
+
+def _fetch(settings: "Settings", git: "GitConfig", store: "SqliteStore") -> None:
+    from reconciler import wiring
+    from reconciler.cli.view import daemon_of
+    from reconciler.git.remote import Remote
+
+    if daemon_of(store) is not None:
+        return
+    try:
+        Remote(settings.desired_state, wiring.git_settings(git)).fetch()
+    except DesiredStateError as error:
+        warn(f"{error}; what was fetched before is read")
 
 
 def check_known(given: Iterable[str], known: Iterable[str]) -> None:

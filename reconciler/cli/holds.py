@@ -38,16 +38,12 @@ def suspend(session: Session, task: tuple[str, ...], all_: bool, reason: str, un
         raise click.UsageError("--reason must say something: it is what the person at 3 a.m. reads")
     end = _moment(until) if until is not None else None
     settings = session.settings()
-    names = _names(session, task)
-    store = wiring.open_store(settings, read_only=False)
-    try:
-        for name in names or (ALL_TASKS,):
+    with closing(wiring.open_store(settings, read_only=False)) as store:
+        for name in _names(settings, store, task) or (ALL_TASKS,):
             store.suspend(name, Suspension(reason, end))
             shown = "all tasks" if name == ALL_TASKS else name
             until_when = f" until {end.isoformat(timespec='seconds')}" if end else ""
             say(f"{shown}: suspended{until_when}")
-    finally:
-        store.close()
     return 0
 
 
@@ -110,14 +106,16 @@ def _resume(settings: "Settings", store: "SqliteStore", task: tuple[str, ...]) -
             say(f"{'all tasks' if name == ALL_TASKS else name}: was not suspended by command")
 
 
-def _names(session: Session, task: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the selected tasks."""
+def _names(settings: "Settings", store: "SqliteStore", task: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the selected tasks; () when none was given."""
     from reconciler import wiring
     from reconciler.reconcile import is_chosen
 
-    known = wiring.source(session.settings()).names()
+    if not task:
+        return ()
+    known = wiring.source(settings, store).names()
     check_known(task, known)
-    return tuple(name for name in known if is_chosen(name, task)) if task else ()
+    return tuple(name for name in known if is_chosen(name, task))
 
 
 def _moment(text: str) -> datetime:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import Session, check_known, pass_session, say, tasks_argument
+from reconciler.cli.common import Session, check_known, open_files, pass_session, say, tasks_argument, warn
 from reconciler.model import Condition
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def adopt(session: Session, task: tuple[str, ...], all_: bool, reason: str) -> i
 
     need_tasks_or("--all", task, given=all_)
     settings = session.settings()
-    check_known(task, wiring.source(settings).names())
-    store = wiring.open_store(settings, read_only=False)
-    try:
-        outcome = wiring.reconciler(settings, store).adopt(task, reason=reason, only_new=all_)
-    finally:
-        store.close()
+    with closing(wiring.open_store(settings, read_only=False)) as store:
+        files = open_files(settings, store)
+        check_known(task, files.source.names())
+        if files.held:
+            warn(f"the newest commit is not followed: {files.held}")
+        outcome = wiring.reconciler(settings, store, files.source).adopt(task, reason=reason, only_new=all_)
+        files.record(store)
     for name, adoption in outcome.items():
         text = f"not adopted: {adoption.problem}" if adoption.problem else "adopted, nothing was called"
         if adoption.passed_over:
@@ -147,9 +148,9 @@ def _targets(
         return frozenset()
     found = {json.loads(record.address)[0] for record in records}
     known = {record.task for record in records}
-    validator = wiring.validator(settings.literal_secrets)
-    for name in wiring.source(settings).names():
-        entry = wiring.source(settings).entry(name) if is_chosen(name, task) and name not in known else None
+    files, validator = wiring.source(settings, store), wiring.validator(settings.literal_secrets)
+    for name in files.names():
+        entry = files.entry(name) if is_chosen(name, task) and name not in known else None
         valid = validator.examine(entry.read(), warnings=False).task if entry else None
         if valid is not None:
             found.add(valid.address.target)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core import canonical, policy
-from reconciler.core.policy import Policy, Surroundings
+from reconciler.core.policy import Mode, NewTasks, Policy, Surroundings
 from reconciler.model import Action, Item, Plan
 
 
@@ -34,10 +34,14 @@ def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = 
     """Order the items and name the whole; *frozen* says why nothing is done, when that is so."""
     ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
     ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
-    material = [ids, rules.mode.value, rules.new_tasks.value]
     remarks = ((f"frozen: {frozen}",) if frozen else ()) + _turns(ordered, rules)
     is_frozen = bool(frozen) and "vanished" not in rules.forced
-    return Plan(canonical.digest(material), revision, ordered, remarks, is_frozen)
+    return Plan(number_of(ids, rules.mode, rules.new_tasks), revision, ordered, remarks, is_frozen)
+
+
+def number_of(ids: Iterable[str], mode: Mode, new_tasks: NewTasks) -> str:
+    """Id of a plan: what its items are, and the policy that they were planned under."""
+    return canonical.digest([[*ids], mode.value, new_tasks.value])
 
 
 def _turns(items: Iterable[Item], rules: Policy) -> tuple[str, ...]:

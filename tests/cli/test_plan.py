@@ -70,7 +70,7 @@ def test_the_exit_code_is_the_first_that_holds(project, states, code):
     assert project.reconciler("plan").code == code
 
 
-@pytest.mark.parametrize("format_", ["json", "markdown"])
+@pytest.mark.parametrize("format_", ["json", "markdown", "html"])
 def test_the_exit_code_does_not_depend_on_the_format(project, format_):
     assert project.reconciler("plan", "--format", format_).code == 3
     invalid(project)
@@ -165,8 +165,8 @@ def test_markdown_has_a_block_for_each_task(project):
     project.adopted()
     changed(project)
     out = project.reconciler("plan", "--format", "markdown").out
-    assert out.startswith("### Plan `")
-    assert "| update | 1 |" in out
+    assert out.startswith("<!-- reconciler plan -->\n### Plan `")
+    assert "1 to update, 2 unchanged" in out
     assert '~   sink/workerNum  "12" -> "13"' in out or 'workerNum  "12" -> "13"' in out
 
 
@@ -191,7 +191,7 @@ def test_json_fits_its_schema(project, states):
     jsonschema_rs.validator_for(resources.schema("plan")).validate(found)
 
 
-@pytest.mark.parametrize("format_", ["text", "json", "markdown"])
+@pytest.mark.parametrize("format_", ["text", "json", "markdown", "html"])
 def test_no_format_shows_a_secret(project, format_):
     project.configure(new_tasks="apply")
     out = project.reconciler("plan", "--full", "--format", format_).out
