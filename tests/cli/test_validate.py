@@ -3,7 +3,11 @@ import shutil
 
 import pytest
 
+from reconciler import resources
+from reconciler.cli.validate import complete_rules
+from tests import published
 from tests.projects import KAFKA, MYSQL, ORACLE
+from tests.repositories import Repo, isolate
 
 
 def test_good_files_are_0(project):
@@ -146,3 +150,186 @@ def test_json_of_a_name_that_is_no_utf8_can_be_read(project):
     ended = project.reconciler("validate", "--format", "json")
     ended.out.encode()  # not: surrogates not allowed
     assert [each["task"] for each in json.loads(ended.out)["violations"]] == ["caf\udce9"]
+
+
+# --- SARIF -----------------------------------------------------------------------------------------------------------
+
+
+def sarif(project, *arguments):
+    """The exit code and the one run."""
+    ended = project.reconciler("validate", "--format", "sarif", *arguments)
+    assert published.problems(published.SARIF, ended.json) == []
+    (run,) = ended.json["runs"]
+    return ended.code, run
+
+
+def places(run):
+    return [result["locations"][0]["physicalLocation"]["artifactLocation"] for result in run["results"]]
+
+
+def test_sarif_of_good_files_has_no_results(project):
+    code, run = sarif(project)
+    assert (code, run["results"]) == (0, [])
+    assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 0, "toolExecutionNotifications": []}]
+
+
+def test_sarif_names_files_below_the_root_of_the_repository(project, monkeypatch):
+    project.edit(KAFKA, "sink", workerNum="x")
+    (project.root / ".git").mkdir()
+    monkeypatch.chdir(project.desired)
+    code, run = sarif(project, KAFKA)
+    assert code == 1
+    assert places(run) == [{"uri": f"desired_state/{KAFKA}/sink.json", "uriBaseId": "%SRCROOT%"}]
+
+
+def test_sarif_without_a_repository_names_files_below_the_working_directory(project):
+    project.edit(KAFKA, "sink", workerNum="x")
+    _, run = sarif(project)
+    assert places(run) == [{"uri": f"desired_state/{KAFKA}/sink.json", "uriBaseId": "%SRCROOT%"}]
+
+
+def test_sarif_of_files_elsewhere_has_whole_addresses(project, monkeypatch):
+    project.edit(KAFKA, "sink", workerNum="x")
+    (project.root / "elsewhere").mkdir()
+    monkeypatch.chdir(project.root / "elsewhere")
+    _, run = sarif(project, str(project.desired))
+    assert places(run) == [{"uri": f"file://{project.desired}/{KAFKA}/sink.json"}]
+
+
+def test_sarif_leads_through_links_because_code_hosts_do_not(project):
+    project.edit(KAFKA, "sink", workerNum="x")
+    (project.root / "link").symlink_to(project.desired)
+    _, run = sarif(project, "link")
+    assert places(run)[0]["uri"] == f"desired_state/{KAFKA}/sink.json"
+
+
+@pytest.mark.parametrize("arguments", [["--no-such-option"], ["nowhere"], ["--explain", "null"]])
+def test_wrong_usage_is_sarif_too(project, arguments):
+    code, run = sarif(project, *arguments)
+    assert code == 64
+    assert "results" not in run
+
+
+def test_wrong_configuration_is_sarif_too(project):
+    (project.root / "reconciler.toml").write_text("[targets")
+    ended = project.reconciler("validate", "--format=sarif")
+    (run,) = ended.json["runs"]
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert (ended.code, note["descriptor"]) == (64, {"id": "ConfigError"})
+    assert "reconciler.toml" in note["message"]["text"]
+
+
+def test_a_defect_is_sarif_too(project, monkeypatch):
+    def broken():
+        raise ZeroDivisionError("sentinel-of-a-secret")
+
+    monkeypatch.setattr(resources, "rules", broken)
+    code, run = sarif(project)
+    assert (code, "results" in run) == (1, False)
+    assert "sentinel" not in json.dumps(run)
+
+
+def test_no_secret_is_in_sarif(project):
+    project.edit(KAFKA, "sink", password="sentinel-in-clear", workerNum="x")
+    _, run = sarif(project)
+    assert {result["ruleId"] for result in run["results"]} >= {"literal-secret", "schema"}
+    assert "sentinel" not in json.dumps(run)
+
+
+# --- one rule --------------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_explained_without_any_configuration(project):
+    (project.root / "reconciler.toml").unlink()
+    ended = project.reconciler("validate", "--explain", "literal-secret")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("literal-secret (error): a password in git is known to everybody")
+    assert "${env:SHOP_SINK_PASSWORD}" in ended.out
+    assert "policy.literal_secrets" in ended.out
+
+
+def test_a_rule_is_explained_as_json(project):
+    ended = project.reconciler("validate", "--explain", "heap", "--format", "json")
+    assert (ended.code, ended.json["rule"]["id"], ended.json["rule"]["severity"]) == (0, "heap", "warning")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("literal-secrets", 'did you mean "literal-secret"?'), ("7", "there are: address, ")]
+)
+def test_an_unknown_rule_is_64_with_a_suggestion(project, name, hint):
+    ended = project.reconciler("validate", "--explain", name)
+    assert (ended.code, ended.out) == (64, "")
+    assert f'no rule is named "{name}"; {hint}' in ended.err
+
+
+def test_explain_and_a_path_are_wrong_together(project):
+    ended = project.reconciler("validate", "--explain", "null", "desired_state")
+    assert (ended.code, "--explain takes no PATH" in ended.err) == (64, True)
+
+
+def test_the_shell_completes_rules():
+    assert complete_rules(None, None, "heap") == ["heap", "heap-initial"]
+
+
+def test_what_the_samples_can_be_blamed_for_is_explained(project):
+    project.edit(KAFKA, "sink", password="x", somethingNew="1", workerNum=None)
+    (project.desired / "sinks.json").write_text("{}")
+    (project.desired / "task.json").write_text("{}")
+    told = project.reconciler("validate", "--format", "json").json["violations"]
+    assert len({each["rule"] for each in told}) > 4
+    assert {each["rule"] for each in told} <= set(resources.rules())
+
+
+# --- git -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def committed(project, monkeypatch):
+    """The samples in a repository, which the configuration says is read as commits."""
+    isolate(monkeypatch, project.root)
+    repo = Repo.make(project.root)
+    repo.commit("samples")
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__SOURCE", "git")
+    return repo
+
+
+def test_in_git_mode_the_working_tree_is_checked_before_its_commit(project, committed):
+    project.break_(KAFKA)
+    ended = project.reconciler("validate")
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out.startswith(f"desired_state/{KAFKA}/sink.json:1:")
+
+
+def test_in_git_mode_a_repository_without_a_commit_is_checked(project, monkeypatch):
+    isolate(monkeypatch, project.root)
+    Repo.make(project.root)
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__SOURCE", "git")
+    assert project.reconciler("validate").out == "3 tasks checked: 0 errors, 0 warnings\n"
+
+
+def test_of_a_bare_repository_the_commit_is_checked(project, committed, monkeypatch):
+    project.edit(KAFKA, "sink", workerNum="x")
+    commit = committed.commit("worse")
+    committed.clone(project.root / "bare.git", "--bare")
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__PATH", "bare.git/desired_state")
+    ended = project.reconciler("validate", "--format", "sarif")
+    assert f"commit {commit[:12]} is checked (HEAD)" in ended.err
+    (result,) = ended.json["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == f"desired_state/{KAFKA}/sink.json"
+
+
+def test_a_bare_repository_without_such_a_commit_is_1(project, committed, monkeypatch):
+    committed.clone(project.root / "bare.git", "--bare")
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__PATH", "bare.git/desired_state")
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__REF", "release")
+    ended = project.reconciler("validate")
+    assert (ended.code, "release" in ended.err) == (1, True)
+
+
+def test_git_mode_needs_neither_state_nor_remote(project, committed, monkeypatch):
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__REMOTE", "ssh://nowhere.invalid/config.git")
+    committed.clone(project.root / "bare.git", "--bare")
+    for path in ("desired_state", "bare.git/desired_state"):
+        monkeypatch.setenv("RECONCILER_DESIRED_STATE__PATH", path)
+        assert project.reconciler("validate").code == 0
+    assert not (project.root / "state").exists()

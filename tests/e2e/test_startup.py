@@ -7,7 +7,7 @@ import pytest
 
 from tests.projects import command, environment
 
-HEAVY = ("starlette", "uvicorn", "deepdiff", "rich", "httpx", "sqlite3", "jsonschema")
+HEAVY = ("starlette", "uvicorn", "deepdiff", "rich", "httpx", "sqlite3", "jsonschema", "pygit2", "jinja2")
 NEVER_FOR_HELP = (
     *HEAVY,
     "jsonschema_rs",

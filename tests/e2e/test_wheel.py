@@ -27,6 +27,9 @@ def test_the_wheel_holds_every_schema(wheel):
 def test_the_wheel_holds_the_catalogue_the_statements_and_the_migrations(wheel):
     wanted = {
         "reconciler/data/parameters.json",
+        "reconciler/data/rules.toml",
+        "reconciler/data/init/dot-vscode/settings.json",
+        "reconciler/data/ci/plan.sh",
         "reconciler/state/queries.sql",
         "reconciler/state/migrations/0001_first.sql",
     }

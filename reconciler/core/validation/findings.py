@@ -94,6 +94,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "heap-initial": Rule(_WARNING, "initial and maximum heap should be equal"),
         "hot-keys": Rule(_WARNING, "hotKeyMerge does nothing without sink.hotKeyTable"),
         "split-threshold": Rule(_WARNING, "the vendor advises 512 at most"),
+        # the program itself
+        "defect": Rule(_ERROR, "what breaks the program is kept apart, so that other tasks go on"),
     }
 )
 """Every rule by its id."""

@@ -93,7 +93,7 @@ def test_rule_speaks_alone_where_it_should(rule):
 
 
 def test_every_rule_has_an_example():
-    elsewhere = {"unreadable", "root-task", "folder-name", "file-name", "address-clash"}
+    elsewhere = {"unreadable", "root-task", "folder-name", "file-name", "address-clash", "defect"}
     assert EXAMPLES.keys() | elsewhere == RULES.keys()
 
 
