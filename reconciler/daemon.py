@@ -7,15 +7,15 @@ watchdog is fed by it alone.
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from reconciler.agenda import Agenda
 from reconciler.config import Settings
+from reconciler.core.heads import short
 from reconciler.core.policy import ALL_TASKS, Policy
-from reconciler.core.quiet import Quiet
 from reconciler.core.status import FOLLOWED, TROUBLED, moment
 from reconciler.dispatch import PROBED
 from reconciler.errors import ReconcilerError
@@ -23,21 +23,17 @@ from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, P
 from reconciler.jobs import Job, Result, Tools
 from reconciler.model import JournalEntry
 from reconciler.passes import MOST_WORK, PROBLEM_S, Passes
-from reconciler.ports import StateStore
+from reconciler.ports import Feed, StateStore
 from reconciler.reconcile import Reconciler
 from reconciler.schedule import Schedule
 from reconciler.states import States
 from reconciler.systemd import Manager
 from reconciler.targets import Targets
-from reconciler.watch import Touched, Watch
 
 TURN_S = 0.25
 """The loop goes round at least so often: commands and signals are seen within that."""
 
 BATCH = MOST_WORK
-MOST_FOLDERS = 20
-"""When more trees than this changed at once, looking at everything is cheaper than looking below each."""
-
 HOUSEKEEPING_S = 1.0
 WRITABLE_S = 5.0
 """How often to try whether the store could be written: without it nothing is sent, and /readyz says so."""
@@ -60,6 +56,7 @@ class Wish(Enum):
     STOP = "stop"
     RELOAD = "reload"
     RESYNC = "resync"
+    FETCH = "fetch"  # a code host says that there are new commits
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class Setup:
     rules: Policy
     reconciler: Reconciler
     tools: Tools
-    watch: Watch
+    feed: Feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,7 @@ class Ears:
 
     tell: Listener
     tick: Callable[[], None]  # a step of a long look is done
-    touched: Callable[[Touched], None]
-    trouble: Callable[[str], None]  # of the watch
+    wake: Callable[[], None]  # there is something to take; by any thread
 
 
 Make = Callable[[Ears], Setup]
@@ -113,7 +109,7 @@ class Daemon:
         self._schedule = schedule
         self._manager = manager
         self._outside = tell
-        self._ears = Ears(self._hear, self._tick, self._touch, self._watch_trouble)
+        self._ears = Ears(self._hear, self._tick, self._wake)
         self._setup = make(self._ears)
         clock = self._setup.tools.clock
         self._clock = clock
@@ -132,13 +128,12 @@ class Daemon:
             self._is_restless,
         )
         self._describe = describe
-        self._quiet = _quiet(self._setup.settings)
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
-        self._touches: queue.SimpleQueue[Touched] = queue.SimpleQueue()
         self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()  # targets of which that was told
         self._everything: tuple[str, float] | None = ("start", 0.0)  # (why to look at all tasks, when)
         self._sequence = store.last_sequence()  # of the journal, as far as it was followed
-        self._asked: deque[tuple[int, float]] = deque()  # (row, when it was followed): to be answered
+        self._noted: deque[tuple[int, float]] = deque()  # (row, when it was followed): what it asks for may be fetched
+        self._asked: deque[tuple[int, float]] = deque()  # (row, when that was taken in): to be answered
         self._troubles = dict(store.target_trouble())
         self._progress = clock.monotonic()
         self._fed = self._housekept = self._extended = self._tried_writing = clock.monotonic() - START_S
@@ -159,9 +154,18 @@ class Daemon:
         """Ask for something; it is done within TURN_S."""
         self._wishes.put(wish)
 
+    def push(self) -> None:
+        """Somebody who may do so says that there are new commits; not for signal handlers."""
+        self.wish(Wish.FETCH)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._agenda.wake()
+
     def vitals(self) -> Vitals:
         """How the daemon is."""
         stuck_s = self._clock.monotonic() - self._progress
+        source = self._setup.feed.vitals()
         due, oldest_s = self._agenda.waiting()
         queued, under_way = self._targets.counts()
         return Vitals(
@@ -176,7 +180,8 @@ class Daemon:
             last_pass=self._last_pass,
             last_call=self._last_call,
             targets={name: self._trouble_of(name) for name in self._setup.settings.targets},
-            revision=self._passes.revision,
+            revision=source.commit or self._passes.revision,
+            source=source,
         )
 
     def _not_ready(self) -> str:
@@ -193,7 +198,7 @@ class Daemon:
 
     def run(self) -> None:
         """Look at everything once, say that we are ready, go on until somebody wishes that we stop."""
-        self._setup.watch.start()  # before the first look, so that nothing is missed
+        self._setup.feed.start()  # before the first look, so that nothing is missed
         self._targets.suspect(self._troubles)
         self._schedule_all()
         self._schedule.start()
@@ -245,8 +250,8 @@ class Daemon:
             self._everything = ("retry", self._clock.monotonic() + PROBLEM_S)
 
     def _longest_s(self) -> float:
-        quiet_at = self._quiet.next_s()
-        return TURN_S if quiet_at is None else max(0.0, min(TURN_S, quiet_at - self._clock.monotonic()))
+        next_s = self._setup.feed.next_s()
+        return TURN_S if next_s is None else max(0.0, min(TURN_S, next_s - self._clock.monotonic()))
 
     def _tick(self) -> None:
         """Progress was made."""
@@ -267,7 +272,7 @@ class Daemon:
         self._conclude(ended)
         if not ended.problem and not self._begun:
             self._begun = True
-            self._asked.append((self._sequence, 0.0))
+            (self._noted or self._asked).append((self._sequence, 0.0))  # never ahead of an earlier row
             self._told(self._manager.ready(self._summary()))
 
     def _conclude(self, ended: PassEnded) -> None:
@@ -291,57 +296,36 @@ class Daemon:
         except ReconcilerError as error:
             self._store_failed(error)
 
+    def _want_everything_now(self, cause: str) -> None:
+        """The same, unless that is wanted now for another cause."""
+        if self._everything is None or self._everything[1] > self._clock.monotonic():
+            self._want_everything(cause)
+
     def _want_everything(self, cause: str) -> None:
         self._everything = (cause, self._clock.monotonic())
         self._agenda.wake()
 
     # --- what makes it look ----------------------------------------------------------------------------------------
 
-    def _touch(self, touched: Touched) -> None:
-        self._touches.put(touched)
-        self._agenda.wake()
-
-    def _watch_trouble(self, text: str) -> None:
-        self._hear(Notice("warning", "watch", text))
-
     def _follow_files(self) -> None:
-        """Put tasks on the agenda whose directory changed and is quiet again."""
-        self._take_touches()
-        now = self._clock.monotonic()
-        ripe = self._quiet.ripe(now)
-        deep = [touched.folder for touched in ripe if touched.deep]
-        if len(deep) > MOST_FOLDERS or "" in deep:
-            self._want_everything("event")
-        elif ripe:
-            self._cause = "event"
-            names = {touched.folder or "." for touched in ripe if not touched.deep}
-            self._agenda.add(names.union(*map(self._below, deep)))
-
-    def _take_touches(self) -> None:
-        while not self._touches.empty():
-            self._quiet.touch(self._touches.get(), self._clock.monotonic())
+        """Put tasks on the agenda whose files are others than before."""
+        feed = self._setup.feed
+        try:
+            names = feed.take()
+        except ReconcilerError as error:
+            self._store_failed(error)
+            return
+        if names is None:
+            self._want_everything_now(feed.cause)
+        elif names:
+            self._cause = feed.cause
+            self._agenda.add(names)
+        while self._noted and feed.covers(self._noted[0][1]):
+            sequence, _ = self._noted.popleft()
+            self._asked.append((sequence, self._clock.monotonic()))
 
     def _is_restless(self, task: str) -> bool:
-        """Whether something happened to a task's files and they are not quiet yet."""
-        self._take_touches()
-        return any(touched in self._quiet for touched in _touches_of(task))
-
-    def _take_as_written(self, task: str) -> None:
-        """Somebody who asks for a look has written the files."""
-        self._take_touches()
-        own, *trees = _touches_of(task)
-        if task == ALL_TASKS or any(tree in self._quiet for tree in trees):
-            self._quiet.clear()
-            self._want_everything("command")  # others lie in the same tree
-        else:
-            self._quiet.drop(own)
-
-    def _below(self, folder: str) -> frozenset[str]:
-        try:
-            return self._passes.below(folder) | {folder}
-        except ReconcilerError:
-            self._want_everything("event")  # which reports why the directory cannot be read
-            return frozenset()
+        return self._setup.feed.is_restless(task)
 
     def _follow_journal(self) -> None:
         """Commands beside the daemon leave rows; what they changed is looked at again."""
@@ -363,19 +347,21 @@ class Daemon:
             self._want_everything("event")
 
     def _follow(self, entry: JournalEntry) -> None:
+        if entry.kind == "head":
+            self._setup.feed.look()
         if entry.kind not in _COMMANDS:
             return
         self._cause = "command"
         if entry.kind in ("retry", "release"):
             self._passes.try_again(entry.task)
             self._targets.ask_all()
-        if entry.kind == "sync":
-            self._take_as_written(entry.task)
+        if entry.kind == "sync" and self._setup.feed.asked(entry.task):
+            self._want_everything("command")
         if entry.task in ("", ALL_TASKS):
             self._want_everything("command")
         else:
             self._agenda.add((entry.task,))
-        self._asked.append((entry.sequence, self._clock.monotonic()))
+        self._noted.append((entry.sequence, self._clock.monotonic()))
 
     def _follow_targets(self) -> None:
         """Tasks of a target that can be used again, or no longer, are in another state."""
@@ -428,7 +414,7 @@ class Daemon:
         if self._begun and now - self._tried_writing >= WRITABLE_S:
             self._tried_writing = now
             self._try_writing()
-        self._check_watch()
+        self._check_feed()
         jump_s = self._schedule.check()
         if jump_s:
             self._hear(
@@ -446,9 +432,9 @@ class Daemon:
         except ReconcilerError as error:
             self._store_failed(error)
 
-    def _check_watch(self) -> None:
+    def _check_feed(self) -> None:
         try:
-            self._setup.watch.check()
+            self._setup.feed.check()
         except Exception as error:  # noqa: BLE001 - the border: what a file system does must not end the daemon
             text = f"watching the files failed, the resync finds what was missed: {self._describe(error)}"
             self._hear(Notice("error", "watch", text))
@@ -462,7 +448,9 @@ class Daemon:
         counts = self._states.counts()
         parts = [f"{number} {state.value}" for state, number in counts.items() if number]
         tasks = ", ".join(parts) or "no tasks"
-        return f"{self._frozen and 'FROZEN, '}{self._problem and 'IN TROUBLE, '}{tasks}"
+        source = self._setup.feed.vitals()
+        behind = f"STAYS AT {short(source.commit)} (the newest commit is {source.problem}), " if source.problem else ""
+        return f"{self._frozen and 'FROZEN, '}{self._problem and 'IN TROUBLE, '}{behind}{tasks}"
 
     # --- signals ---------------------------------------------------------------------------------------------------
 
@@ -474,6 +462,8 @@ class Daemon:
             elif wish is Wish.RESYNC:
                 self._hear(Notice("info", "signal", "a resync was asked for: everything is looked at"))
                 self._want_everything("command")
+            elif wish is Wish.FETCH:
+                self._setup.feed.pushed()
             else:
                 self._reload()
 
@@ -494,9 +484,8 @@ class Daemon:
         old, self._setup = self._setup, setup
         self._targets.renew(setup.tools, frozenset(setup.settings.targets))
         self._passes.renew(setup.reconciler, setup.rules, setup.tools)
-        self._quiet = _quiet(setup.settings)
-        old.watch.stop()
-        setup.watch.start()
+        old.feed.stop()
+        setup.feed.start()
         self._schedule_all()
         self._states.tell_anew()
         self._want_everything("start")
@@ -505,7 +494,7 @@ class Daemon:
         """Begin nothing, let calls in flight end and be written down, for at most DRAIN_S."""
         self._stopping = True
         self._told(self._manager.stopping("calls under way are ended"))
-        self._setup.watch.stop()
+        self._setup.feed.stop()
         self._schedule.stop(2.0)  # what asks a target may hang
         threads = self._targets.end()
         until = self._clock.monotonic() + DRAIN_S
@@ -517,14 +506,3 @@ class Daemon:
         if any(thread.is_alive() for thread in threads):
             text = "a call did not end in time: its outcome is unknown, the next start looks at the component"
             self._hear(Notice("warning", "lifecycle", text))
-
-
-def _touches_of(task: str) -> Iterator[Touched]:
-    """Everything that may have happened to a task's files: to its own folder, or to a tree that it lies in."""
-    parts = task.split("/")
-    yield Touched("" if task == "." else task, deep=False)
-    yield from (Touched("/".join(parts[:length]), deep=True) for length in range(len(parts) + 1))
-
-
-def _quiet(settings: Settings) -> Quiet[Touched]:
-    return Quiet(settings.daemon.quiet_s, settings.daemon.max_wait_s)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from reconciler.core.status import State, TaskStatus
+from reconciler.model import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class ItemEnded:
 class PassEnded:
     """A look at some tasks is complete; calls are not waited for."""
 
-    cause: str  # "start", "event", "resync", "retry", "command"
+    cause: str  # "start", "event", "commit", "resync", "retry", "command"
     tasks: int  # how many were looked at
     seconds: float
     frozen: str = ""  # why nothing is sent at all; "" when that is not so
@@ -103,7 +104,30 @@ class Moved:
     now: str
 
 
-TOPICS = ("watch", "config", "store", "signal", "lifecycle", "clock", "defect", "notify")
+@dataclass(frozen=True, slots=True)
+class HeadChanged:
+    """Another commit is read, or a newer one is there and not read, or is not any more."""
+
+    head: Head
+    tasks: int | None  # how many tasks have other files than before; None: it may be any
+
+
+@dataclass(frozen=True, slots=True)
+class FetchEnded:
+    """Somebody was asked for new commits."""
+
+    seconds: float
+    problem: str = ""  # why it failed; "" when it did not
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswered:
+    """A code host, or somebody who is none, said that there are new commits."""
+
+    outcome: str  # "accepted", "ping", "refused", "too-large", "limited", "incomplete"
+
+
+TOPICS = ("watch", "config", "store", "signal", "lifecycle", "clock", "defect", "notify", "source")
 """What a notice may be about."""
 
 
@@ -118,9 +142,29 @@ class Notice:
 
 
 Event: TypeAlias = (
-    StateChanged | TaskGone | CallStarted | CallEnded | ItemEnded | PassEnded | TargetChanged | Moved | Notice
+    StateChanged
+    | TaskGone
+    | CallStarted
+    | CallEnded
+    | ItemEnded
+    | PassEnded
+    | TargetChanged
+    | Moved
+    | HeadChanged
+    | FetchEnded
+    | HookAnswered
+    | Notice
 )
 Listener: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVitals:
+    """How the place is where the desired state comes from."""
+
+    commit: str = ""  # id of the one that is read; "" where files are read as they are
+    problem: str = ""  # Head.kind: why that is not the newest; "" when it is
+    last_fetch: datetime | None = None  # end of the last one that went well, aware UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +183,4 @@ class Vitals:
     last_call: datetime | None  # of the last accepted call
     targets: Mapping[str, str]  # {target: kind of trouble}; "" when there is none
     revision: str
+    source: SourceVitals = SourceVitals()

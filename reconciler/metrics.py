@@ -17,18 +17,33 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from reconciler.core.status import State
-from reconciler.events import TOPICS, CallEnded, Event, Moved, Notice, PassEnded, StateChanged, Vitals
+from reconciler.events import (
+    TOPICS,
+    CallEnded,
+    Event,
+    FetchEnded,
+    HookAnswered,
+    Moved,
+    Notice,
+    PassEnded,
+    SourceVitals,
+    StateChanged,
+    Vitals,
+)
 from reconciler.model import Action
 
 OTHER = "other"
 MOST_NAMES = 200  # targets, and channels, that have a label of their own
-CAUSES = ("start", "event", "resync", "retry", "command")
+CAUSES = ("start", "event", "commit", "resync", "retry", "command")
 RESULTS = ("complete", "frozen", "failed")
 ACTIONS = tuple(action.value for action in Action if action.sends)
 OUTCOMES = ("accepted", "retrying", "unknown", "failed")
 TROUBLES = ("misconfigured", "unreachable", "capability-missing", "stopped")
 LEVELS = ("info", "warning", "error")
 NOTIFICATIONS = ("sent", "failed", "dropped")
+PROBLEMS = ("rewritten", "unrelated", "unsigned", "unreadable", "gone")
+FETCHES = ("fetched", "failed")
+HOOKS = ("accepted", "ping", "refused", "too-large", "limited", "incomplete")
 
 _PASS_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # seconds; one task to 10,000 tasks
 _CALL_BUCKETS = (0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
@@ -69,6 +84,10 @@ class Metrics:
             self._call_ended(event)
         elif isinstance(event, StateChanged) and event.before is not event.status.state:
             self._count.state_changes.labels(event.status.state.value).inc()
+        elif isinstance(event, FetchEnded):
+            self._count.fetches.labels("failed" if event.problem else "fetched").inc()
+        elif isinstance(event, HookAnswered):
+            self._count.hooks.labels(_one_of(HOOKS, event.outcome)).inc()
         elif isinstance(event, Moved):
             self._count.moves.inc()
         elif isinstance(event, Notice):
@@ -160,6 +179,12 @@ class _Counts:
         self.moves = counter("moved_components_total", "Components that were found under another name.")
         self.notices = counter("notices_total", "What the daemon had to say besides.", "level", "topic")
         self.notifications = counter("notifications_total", "Messages to people.", "channel", "outcome")
+        self.fetches = counter("fetch_total", "Fetches of new commits.", "outcome")
+        self.hooks = counter("webhook_requests_total", "Requests to /hooks/push.", "outcome")
+        for outcome in FETCHES:
+            self.fetches.labels(outcome)
+        for outcome in HOOKS:
+            self.hooks.labels(outcome)
         for state in State:
             self.state_changes.labels(state.value)
         for cause in CAUSES:
@@ -207,6 +232,7 @@ class _Now(Collector):
         )
         yield _tasks(vitals)
         yield from _targets(vitals)
+        yield from _source(vitals.source)
 
     def _age_s(self, at: datetime | None, never_s: float) -> float:
         return never_s if at is None else max(0.0, (self._now() - at).total_seconds())
@@ -234,3 +260,17 @@ def _targets(vitals: Vitals) -> Iterator[Metric]:
             trouble.add_metric([name, each], kind != "" and each == _one_of(TROUBLES, kind))
     yield usable
     yield trouble
+
+
+def _source(source: SourceVitals) -> Iterator[Metric]:
+    problem = GaugeMetricFamily(
+        "reconciler_source_problem", "1 for what keeps the newest commit from being followed.", labels=["kind"]
+    )
+    for each in (*PROBLEMS, OTHER):
+        problem.add_metric([each], source.problem != "" and each == _one_of(PROBLEMS, source.problem))
+    yield problem
+    yield _gauge(
+        "last_fetch_timestamp_seconds",
+        "Unix time of the end of the last fetch that went well; NaN when there was none.",
+        nan if source.last_fetch is None else source.last_fetch.timestamp(),
+    )

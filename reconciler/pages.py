@@ -1,8 +1,8 @@
 """The daemon's own pages: is it alive, is it ready, its metrics. Read only, for probes and Prometheus.
 
-They run in a thread of their own and can be slow or flooded without the daemon noticing: one request a connection,
-10 s for all of it, 100 at once. Signals stay with the daemon. Nothing is protected by a
-password, and nothing shown is a secret; who may ask is decided by the address they listen on.
+What else is to be answered is handed in. They run in a thread of their own and can be slow or flooded without the
+daemon noticing: one request a connection, 10 s for all of it, 100 at once. Signals stay with the daemon. Nothing is
+protected by a password, and nothing shown is a secret; who may ask is decided by the address they listen on.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.errors import ConfigError
@@ -51,14 +52,21 @@ class Pages:
         listen: "127.0.0.1:8484", "[::1]:8484", "localhost:0"; port 0 is any free one, no host is every IPv4 address.
         vitals: how the daemon is; must return at once, whatever the daemon does.
         render_metrics: takes the Accept header; returns body and content type.
+        more: `{path: who answers there}`, every method.
         connection_s: what a connection may last, seconds.
     """
 
     def __init__(
-        self, listen: str, vitals: _Vitals, render_metrics: _Render, *, connection_s: float = CONNECTION_S
+        self,
+        listen: str,
+        vitals: _Vitals,
+        render_metrics: _Render,
+        more: Mapping[str, ASGIApp] | None = None,
+        *,
+        connection_s: float = CONNECTION_S,
     ) -> None:
         self._listen = listen
-        self._server = _Server(_app(vitals, render_metrics), connection_s)
+        self._server = _Server(_app(vitals, render_metrics, more or {}), connection_s)
         self._thread: threading.Thread | None = None
 
     def start(self) -> int:
@@ -105,7 +113,7 @@ def _parse(listen: str) -> tuple[str, int]:
     return found["v6"] or found["name"] or _EVERY, int(found["port"])
 
 
-def _app(vitals: _Vitals, render_metrics: _Render) -> Starlette:
+def _app(vitals: _Vitals, render_metrics: _Render, more: Mapping[str, ASGIApp]) -> Starlette:
     # The functions are asynchronous so that they run in the one thread: a pool of threads would grow with the clients.
     async def index(_request: Request) -> Response:
         return PlainTextResponse(_index(vitals()), headers=_HEADERS)
@@ -121,7 +129,8 @@ def _app(vitals: _Vitals, render_metrics: _Render) -> Starlette:
         return Response(body, headers={**_HEADERS, "content-type": content_type})
 
     pages = {"/": index, "/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
-    return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages.items()])
+    routes = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+    return Starlette(routes=[*routes, *(Route(path, app) for path, app in more.items())])
 
 
 def _index(vitals: Vitals) -> str:

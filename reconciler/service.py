@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from reconciler import __version__, logs, wiring
+from reconciler import __version__, feeds, logs, wiring
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.daemon import Daemon, Ears, Setup, Wish
@@ -23,7 +23,7 @@ from reconciler.pages import Pages
 from reconciler.schedule import Schedule
 from reconciler.state.sqlite import SqliteStore
 from reconciler.systemd import JournalSocket, Manager, under_systemd_journal
-from reconciler.watch import Watch
+from reconciler.webhook import PATH, Webhook
 
 LOCK_WAIT_S = 10.0
 FLUSH_S = 5.0
@@ -78,6 +78,7 @@ class _Service:
         self._metrics = Metrics(self._vitals, __version__)
         self._notifier: Notifier | None = None
         self._pages: Pages | None = None
+        self._webhook = Webhook(self._push, self._tell)
         self._settings = settings
         self._started = False
         self._schedule = Schedule(
@@ -109,6 +110,9 @@ class _Service:
     def _vitals(self) -> Vitals:
         return self._daemon.vitals()
 
+    def _push(self) -> None:
+        self._daemon.push()
+
     # --- what depends on the configuration ---------------------------------------------------------------------------
 
     def _make(self, ears: Ears) -> Setup:
@@ -120,10 +124,11 @@ class _Service:
         settings = self._load()
         if settings.state != self._settings.state:
             raise ConfigError(f"{settings.path}: state.url: another store needs a restart of the daemon")
-        notifier = self._new_notifier(settings)
+        notifier, secret = self._new_notifier(settings), wiring.webhook_secret(settings)
         setup = self._setup(settings, ears)
         if self._started:
             self._renew_pages(settings)
+        self._webhook.renew(secret)
         self._renew_notifier(notifier)
         _set_up_logs(settings)
         self._settings = settings
@@ -137,19 +142,25 @@ class _Service:
             raise ConfigError("\n".join(f"{settings.path}: {line}" for line in str(error).split("\n"))) from None
 
     def _setup(self, settings: Settings, ears: Ears) -> Setup:
+        fed = self._fed(settings, ears)
         return Setup(
             settings=settings,
             rules=replace(settings.policy, paced=True),
-            reconciler=wiring.reconciler(settings, self._store, tick=ears.tick),
+            reconciler=fed.reconciler,
             tools=wiring.tools(settings, self._store, _nobody_reads, ears.tell),
-            watch=Watch(settings.desired_state, ears.touched, ears.trouble, poll_s=settings.daemon.poll_s),
+            feed=fed.feed,
         )
+
+    def _fed(self, settings: Settings, ears: Ears) -> feeds.Fed:
+        if settings.git is None:
+            return feeds.of_directory(settings, self._store, ears)
+        return feeds.of_commits(settings, settings.git, self._store, self._schedule, ears)
 
     def _renew_pages(self, settings: Settings) -> None:
         listen = settings.daemon.http_listen
         if self._started and listen == self._settings.daemon.http_listen:
             return
-        pages = Pages(listen, self._vitals, self._metrics.render) if listen else None
+        pages = Pages(listen, self._vitals, self._metrics.render, {PATH: self._webhook}) if listen else None
         if pages is not None:
             pages.start()
         if self._pages is not None:

@@ -7,7 +7,18 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
 from reconciler.core.status import State, TaskStatus
-from reconciler.events import CallEnded, CallStarted, Moved, Notice, PassEnded, StateChanged, Vitals
+from reconciler.events import (
+    CallEnded,
+    CallStarted,
+    FetchEnded,
+    HookAnswered,
+    Moved,
+    Notice,
+    PassEnded,
+    SourceVitals,
+    StateChanged,
+    Vitals,
+)
 from reconciler.metrics import MOST_NAMES, Metrics
 
 NOW = datetime(2026, 7, 2, 1, 4, 5, tzinfo=UTC)
@@ -230,3 +241,33 @@ def test_a_scrape_gets_the_format_that_it_asks_for(metrics, accept, content_type
     body, found = metrics.render(accept)
     assert found.startswith(content_type)
     assert "reconciler_tasks" in {family.name for family in parse(body.decode())}
+
+
+# --- commits -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_keeps_the_newest_commit_from_being_followed_is_a_one(metrics):
+    assert {value for (name, *_), value in samples(metrics).items() if name == "reconciler_source_problem"} == {0}
+    behind = replace(VITALS, source=SourceVitals("1f2e", "unsigned"))
+    found = samples(Metrics(lambda: behind, "1"))
+    ones = [labels for (name, *labels), value in found.items() if name == "reconciler_source_problem" and value]
+    assert ones == [[("kind", "unsigned")]]
+
+
+def test_the_last_fetch_is_told_by_its_time(metrics):
+    assert isnan(samples(metrics)["reconciler_last_fetch_timestamp_seconds",])
+    fetched = Metrics(lambda: replace(VITALS, source=SourceVitals("1f2e", "", NOW)), "1")
+    assert samples(fetched)["reconciler_last_fetch_timestamp_seconds",] == NOW.timestamp()
+
+
+def test_fetches_and_requests_are_counted_from_zero(metrics):
+    metrics(FetchEnded(0.1))
+    metrics(FetchEnded(0.1, "no route"))
+    metrics(HookAnswered("refused"))
+    metrics(HookAnswered("something new"))
+    found = samples(metrics)
+    assert found["reconciler_fetch_total", ("outcome", "fetched")] == 1
+    assert found["reconciler_fetch_total", ("outcome", "failed")] == 1
+    assert found["reconciler_webhook_requests_total", ("outcome", "refused")] == 1
+    assert found["reconciler_webhook_requests_total", ("outcome", "accepted")] == 0
+    assert found["reconciler_webhook_requests_total", ("outcome", "other")] == 1

@@ -25,14 +25,16 @@ COMMANDS = {
     "run": ("run", "Keep the components equal to the files, until a signal ends it."),
     "status": ("look", "Show the state of every task."),
     "explain": ("look", "Say why nothing happens to a task, and what to do."),
-    "history": ("look", "Show what was done, newest first."),
+    "history": ("history", "Show what was done, newest first."),
     "sync": ("sync", "Ask the running daemon to look now."),
     "adopt": ("tasks", "Record files as applied without calling anything."),
     "forget": ("tasks", "Drop the records of tasks whose directory is gone."),
     "retry": ("tasks", "Clear a failed or unknown outcome, so that it is tried again."),
+    "accept": ("accept", "Follow a commit although the history was rewritten."),
     "suspend": ("holds", "Call nothing for a task until it is resumed."),
     "resume": ("holds", "Take a suspension back, or use a target again."),
     "schema": ("schema", "Print a JSON Schema, or list them."),
+    "init": ("init", "Start a configuration repository."),
     "simulate": ("simulate", "Run an OMS simulator to try things on."),
 }
 """{command: (module in reconciler.cli, first line of its help)}: so that --help imports none of them."""
@@ -85,25 +87,27 @@ def cli(ctx: click.Context, config: str, color: str) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code.
 
-    With `--format json` standard output is JSON at every exit code, errors included.
+    With `--format json` or `sarif` standard output is that at every exit code, errors included.
     """
     try:
         result = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
     except (click.UsageError, click.Abort, KeyboardInterrupt, ReconcilerError) as error:
-        return _reported(error, as_json=_wants_json(arguments))
+        return _reported(error, _wanted_format(arguments))
     except Exception as error:  # noqa: BLE001 - the one border: what is no message for users is a defect
-        return _defect(error, as_json=_wants_json(arguments))
+        return _defect(error, _wanted_format(arguments))
     return result if isinstance(result, int) else 0
 
 
-def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether the command was to write JSON; asked where no parsed command line is to be had."""
-    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+def _wanted_format(arguments: Sequence[str]) -> str:
+    """Which of the formats for programs the command was to write, "" for none; asked where nothing is parsed."""
+    pairs = tuple(pairwise(arguments))
+    wanted = (name for name in ("json", "sarif") if f"--format={name}" in arguments or ("--format", name) in pairs)
+    return next(wanted, "")
 
 
-def _reported(error: BaseException, *, as_json: bool) -> int:
+def _reported(error: BaseException, format_: str) -> int:
     """Say what ended a command."""
-    from reconciler.cli.common import print_error, warn
+    from reconciler.cli.common import warn
 
     if isinstance(error, click.UsageError):
         message, code = error.format_message(), USAGE
@@ -112,24 +116,34 @@ def _reported(error: BaseException, *, as_json: bool) -> int:
         message, code = str(error), exit_code_of(error)
     else:
         message, code = "interrupted", INTERRUPTED
-    if as_json:
-        print_error(type(error).__name__, message)
+    _print_failure(format_, type(error).__name__, message, code)
     warn(message if code == INTERRUPTED else f"reconciler: {message}")
     return code
 
 
-def _defect(error: Exception, *, as_json: bool) -> int:
+def _defect(error: Exception, format_: str) -> int:
     """Where the program broke, without the words of the exception: they may quote a secret."""
     import traceback
 
-    from reconciler.cli.common import print_error, warn
+    from reconciler.cli.common import warn
 
     message = f"this is a defect of reconciler, please report it: {type(error).__name__} (its words may hold secrets)"
-    if as_json:
-        print_error("Defect", message)
+    _print_failure(format_, "Defect", message, FAILED)
     warn("".join(traceback.format_list(traceback.extract_tb(error.__traceback__))).rstrip())
     warn(f"reconciler: {message}")
     return FAILED
+
+
+def _print_failure(format_: str, kind: str, message: str, code: int) -> None:
+    """Say on standard output what ended a command, in the format that was wanted there."""
+    from reconciler.cli.common import print_error, print_json
+
+    if format_ == "json":
+        print_error(kind, message)
+    elif format_ == "sarif":
+        from reconciler.core.render import sarif
+
+        print_json(sarif.failure(kind, message, __version__, code))
 
 
 def exit_code_of(error: ReconcilerError) -> int:

@@ -9,7 +9,8 @@ import click
 from reconciler import wiring
 from reconciler.cli.common import Session, pass_session, say, tasks_argument, warn
 from reconciler.cli.live import Changes
-from reconciler.cli.view import check_names, daemon_of
+from reconciler.cli.view import check_names, daemon_of, followed_by_daemon
+from reconciler.core import heads
 from reconciler.core.policy import ALL_TASKS
 from reconciler.core.status import FOLLOWED, TROUBLED, UNDER_WAY, State, TaskStatus, counted, moment, said
 from reconciler.errors import ReconcilerError
@@ -24,6 +25,7 @@ MOST_NAMED = 20
 """More tasks are not asked for one by one: one look at everything is cheaper than so many rows in the journal."""
 
 _SHOWN = 5
+_HELD = 3  # exit code
 _WRONG = (State.FAILED, State.INVALID)
 
 
@@ -43,11 +45,12 @@ _WRONG = (State.FAILED, State.INVALID)
 def sync(session: Session, task: tuple[str, ...], wait: bool, timeout_s: float) -> int:
     """Ask the running daemon to look now.
 
-    At these tasks, or at all: at once, not when the directory is quiet or at the next resync. The daemon sends what is
-    to be sent. A task has come to rest when nothing is about to be sent and no call is under way.
+    At these tasks, or at all: at once, not when the directory is quiet or at the next resync; where commits are
+    followed, it fetches first. The daemon sends what is to be sent. A task has come to rest when nothing is about to be
+    sent and no call is under way.
 
     Exit code: 1 no daemon runs; with --wait also when a task is failed or invalid, or the time was up; 3 a task is
-    blocked; 0 else.
+    blocked, or the newest commit is not followed or could not be fetched; 0 else.
     """
     settings = session.settings()
     names = _names(settings, task)
@@ -55,8 +58,15 @@ def sync(session: Session, task: tuple[str, ...], wait: bool, timeout_s: float) 
         for name in names:
             store.note("sync", name, {"reason": "asked for by command"})
         sequence = store.last_sequence()
-        warn(f"asked the daemon to look at {_shown(task)} now")
-        return _Wait(store, task, sequence, timeout_s).run() if wait else 0
+        fetch = "fetch and " if settings.git and settings.git.remote else ""
+        warn(f"asked the daemon to {fetch}look at {_shown(task)} now")
+        if not wait:
+            return 0
+        code = _Wait(store, task, sequence, timeout_s).run()
+        followed = followed_by_daemon(settings, store)
+    for remark in heads.remarks(followed):
+        warn(remark)
+    return code or (_HELD if heads.is_behind(followed) else 0)
 
 
 def _names(settings: "Settings", task: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,10 +85,9 @@ def _names(settings: "Settings", task: tuple[str, ...]) -> tuple[str, ...]:
                 " reconciler apply"
             )
         check_names(settings, store, task)
-        known = set(store.states())
-    each = dict.fromkeys(task)
-    if not known >= each.keys():
-        known |= set(wiring.source(settings).names())  # new ones
+        known, each = set(store.states()), dict.fromkeys(task)
+        if not known >= each.keys():
+            known |= set(wiring.source(settings, store).names())  # new ones
     return tuple(each) if each and len(each) <= MOST_NAMED and known >= each.keys() else (ALL_TASKS,)
 
 
@@ -164,7 +173,7 @@ class _Wait:
         states = {one.state for one in statuses}
         if states & set(_WRONG):
             return 1
-        return 3 if State.BLOCKED in states or self._trouble else 0
+        return _HELD if State.BLOCKED in states or self._trouble else 0
 
 
 def _is_under_way(status: TaskStatus) -> bool:

@@ -12,8 +12,11 @@ from typing import Self
 from reconciler import wiring
 from reconciler.cli.common import check_known
 from reconciler.config import Settings
+from reconciler.core import heads
+from reconciler.core.heads import HEAD, NOTHING, Followed
 from reconciler.core.status import TROUBLED, TaskStatus, moment, said, status_of
 from reconciler.model import Action, Item
+from reconciler.ports import CommitSource
 from reconciler.reconcile import Reconciler, Survey, is_chosen
 from reconciler.state.lock import Holder
 from reconciler.state.sqlite import SqliteStore
@@ -46,6 +49,7 @@ class View:
     remarks: tuple[str, ...]  # about the whole, for people
     troubles: tuple[Trouble, ...]
     holder: str  # of the writer lock; "" when nobody has it
+    followed: Followed = NOTHING  # which commit is read; nothing where files are read as they are
 
 
 def daemon_of(store: SqliteStore) -> Holder | None:
@@ -72,13 +76,19 @@ def check_names(settings: Settings, store: SqliteStore, given: Iterable[str], *,
         return
     known += [record.task for record in store.records().values()]
     if not _know(known, names):
-        check_known(names, [*known, *wiring.source(settings).names()])
+        check_known(names, [*known, *wiring.source(settings, store).names()])
 
 
 def _know(known: Iterable[str], names: tuple[str, ...]) -> bool:
     """Whether each name is one of those known, or a folder of some."""
     found = list(known)
     return all(any(is_chosen(one, (name,)) for one in found) for name in names)
+
+
+def followed_by_daemon(settings: Settings, store: SqliteStore) -> Followed:
+    """Which commit the daemon said that it reads; nothing where the desired state is a directory."""
+    channel, subject = HEAD
+    return heads.from_text(store.notified(channel).get(subject, "")) if settings.git else NOTHING
 
 
 class Viewer:
@@ -93,6 +103,7 @@ class Viewer:
         self._settings = settings
         self._tasks = tasks
         self._store = wiring.open_store(settings, read_only=True)
+        self._commits: CommitSource | None = None
         self._reconciler: Reconciler | None = None
 
     def __enter__(self) -> Self:
@@ -130,22 +141,32 @@ class Viewer:
         states = self._store.states()
         tasks = tuple(said(state) for name, state in states.items() if is_chosen(name, self._tasks))
         source = f"as the daemon sees it (process {daemon.pid} on {daemon.host}, since {moment(daemon.since)})"
+        followed = followed_by_daemon(self._settings, self._store)
         channel, subject = TROUBLED
         trouble = self._store.notified(channel).get(subject)
-        remarks = (f"nothing is sent at all: {trouble}",) if trouble else ()
+        remarks = (*heads.remarks(followed), *((f"nothing is sent at all: {trouble}",) if trouble else ()))
         if not states:
             remarks = (*remarks, "the daemon has said nothing of any task yet")
-        return View(True, source, tasks, remarks, self._troubles(), str(daemon))
+        return View(True, source, tasks, remarks, self._troubles(), str(daemon), followed)
 
     def _surveyed(self, holder: Holder | None) -> View:
         if self._reconciler is None:
-            self._reconciler = wiring.reconciler(self._settings, self._store, lenient=True)
+            self._reconciler = self._opened()
+        elif self._commits is not None:
+            self._commits.advance()
         survey = self._reconciler.survey(self._settings.policy, self._tasks, most=0)
         troubles = self._troubles()
         tasks = tuple(_statuses(survey, {one.target: one.message for one in troubles}, calling=holder is not None))
-        remarks = (*survey.plan.remarks, *_unread(survey.plan.items))
+        followed = Followed(self._commits.head) if self._commits else NOTHING
+        remarks = (*heads.remarks(followed), *survey.plan.remarks, *_unread(survey.plan.items))
         source = "no daemon runs: from the files and records"
-        return View(False, source, tasks, remarks, troubles, str(holder) if holder else "")
+        return View(False, source, tasks, remarks, troubles, str(holder) if holder else "", followed)
+
+    def _opened(self) -> Reconciler:
+        """Look at the files; where commits are followed, at the newest one that is here: nothing is fetched."""
+        settings, store = self._settings, self._store
+        self._commits = wiring.commits(settings, store, edits=True) if settings.git else None
+        return wiring.reconciler(settings, store, self._commits, lenient=True)
 
     def _troubles(self) -> tuple[Trouble, ...]:
         found = self._store.target_trouble()

@@ -88,6 +88,17 @@ def of_pass(mark: str, *, frozen: bool, problem: bool) -> Edge:
     return _trouble(mark, word, "") if word else _well(mark)
 
 
+def of_head(mark: str, kind: str, newest: str) -> Edge:
+    """Judge which commit is read.
+
+    Args:
+        mark: what was told last.
+        kind: why the newest one is not; "" when it is.
+        newest: its id; "" when there is none.
+    """
+    return _trouble(mark, kind, newest) if kind else _well(mark)
+
+
 def of_error(mark: str, text: str, now: datetime) -> Edge:
     """Judge an error of the daemon itself: news when the text is another one, or the last word is an hour old."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]

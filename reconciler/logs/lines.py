@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from functools import singledispatch
 from typing import TypeAlias
 
+from reconciler.core.heads import named, short
 from reconciler.core.status import State
 from reconciler.events import (
     CallEnded,
     CallStarted,
     Event,
+    FetchEnded,
+    HeadChanged,
+    HookAnswered,
     ItemEnded,
     Moved,
     Notice,
@@ -242,6 +246,52 @@ def _(event: Moved) -> Line:
         subject=event.task,
         next="nothing; a move alone sends nothing",
         facts={"task": event.task, "before": event.before, "component": event.now},
+    )
+
+
+@line_of.register
+def _(event: HeadChanged) -> Line:
+    head, facts = event.head, {"revision": event.head.commit.id, "ref": event.head.ref}
+    line = Line(
+        level="info",
+        event=f"reads commit {named(head.commit)}",
+        kind="head-changed",
+        group="head-changed",
+        subject=head.ref,
+        mark=head.commit.id,
+        facts={**facts, **_known(tasks=event.tasks)},
+    )
+    if not head.kind:
+        return line
+    newest = f"commit {short(head.newest)}" if head.newest else head.ref
+    text = f"{newest} is not followed ({head.kind}), {named(head.commit)} stays in force"
+    return replace(line, level="error", event=text, reason=head.problem, facts={**facts, "newest": head.newest})
+
+
+@line_of.register
+def _(event: FetchEnded) -> Line:
+    return Line(
+        level="debug",
+        event="nothing could be fetched" if event.problem else "fetched",
+        kind="fetch-ended",
+        group="fetch-ended",
+        subject="fetch",
+        reason=event.problem,
+        facts={"seconds": round(event.seconds, 3)},
+    )
+
+
+@line_of.register
+def _(event: HookAnswered) -> Line:
+    is_expected = event.outcome in ("accepted", "ping")
+    return Line(
+        level="debug" if is_expected else "warning",
+        event=f"a request to /hooks/push was answered: {event.outcome}",
+        kind="hook-answered",
+        group=f"hook-answered {event.outcome}",
+        subject="hook",
+        next="" if is_expected else "see docs/webhook.md; if the code host sent it, compare the secrets",
+        facts={"outcome": event.outcome},
     )
 
 

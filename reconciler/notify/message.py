@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.core.edges import ERROR, GONE, RECOVERED
+from reconciler.core.heads import named
 from reconciler.core.render.words import safe
 from reconciler.core.status import TaskStatus
-from reconciler.events import Event, Notice, PassEnded, StateChanged, TargetChanged
+from reconciler.events import Event, HeadChanged, Notice, PassEnded, StateChanged, TargetChanged
+from reconciler.model import Head
 from reconciler.notify.outbox import News
 
 FIRST = 5  # names that a summary gives for each state
@@ -27,6 +29,9 @@ _KINDS = {
     "stopped": "failure",
     "unreachable": "failure",
     "unreadable": "failure",
+    "rewritten": "failure",
+    "unrelated": "failure",
+    "unsigned": "failure",
     ERROR: "failure",
     GONE: "info",
     "out-of-sync": "info",
@@ -91,6 +96,8 @@ def _facts(event: Event) -> Sequence[tuple[str, str]]:
         return (("Reason", event.message or "it can be used again"),)
     if isinstance(event, PassEnded):
         return (("Reason", event.problem or event.frozen or _WELL_AGAIN), ("Next", "reconciler status"))
+    if isinstance(event, HeadChanged):
+        return _facts_of_head(event.head)
     return (("Reason", event.text if isinstance(event, Notice) else _GONE),)
 
 
@@ -102,6 +109,15 @@ def _facts_of_task(status: TaskStatus) -> Sequence[tuple[str, str]]:
         ("Next", status.next_step),
         ("Revision", status.revision),
         ("Ticket", "" if status.ticket is None else str(status.ticket)),
+    )
+
+
+def _facts_of_head(head: Head) -> Sequence[tuple[str, str]]:
+    return (
+        ("Reason", head.problem or "the newest commit is read"),
+        ("In force", named(head.commit)),
+        ("Not followed", head.newest),
+        ("Next", "reconciler status"),
     )
 
 

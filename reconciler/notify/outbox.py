@@ -11,11 +11,13 @@ from datetime import datetime
 
 from reconciler.core import edges
 from reconciler.core.edges import Edge
-from reconciler.events import Event, Notice, PassEnded, StateChanged, TargetChanged, TaskGone
+from reconciler.events import Event, HeadChanged, Notice, PassEnded, StateChanged, TargetChanged, TaskGone
 from reconciler.notify.settings import ChannelSettings
 
 CAPACITY = 10_000
 """Subjects that may wait for one channel: a whole fleet."""
+
+_OF_THE_WHOLE: dict[type, str] = {PassEnded: "all tasks", HeadChanged: "desired state"}
 
 TOPIC = "notify"
 """Of what the notifier says about itself: never told through a channel, or a broken one would be its own news."""
@@ -44,12 +46,10 @@ def _subject(event: Event) -> str:
             return f"task {event.task}"
         case TargetChanged():
             return f"target {event.target}"
-        case PassEnded():
-            return "all tasks"
         case Notice(level="error") if event.topic != TOPIC:
             return f"daemon {event.topic}"
         case _:
-            return ""
+            return _OF_THE_WHOLE.get(type(event), "")
 
 
 class Outbox:
@@ -144,4 +144,6 @@ def _judge_rest(mark: str, event: Event, now: datetime) -> Edge | None:
         return edges.of_target(mark, event.kind)
     if isinstance(event, PassEnded):
         return edges.of_pass(mark, frozen=bool(event.frozen), problem=bool(event.problem))
+    if isinstance(event, HeadChanged):
+        return edges.of_head(mark, event.head.kind, event.head.newest)
     return edges.of_error(mark, event.text, now) if isinstance(event, Notice) else None

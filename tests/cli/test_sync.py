@@ -6,9 +6,12 @@ from contextlib import closing
 
 import pytest
 
+from reconciler.core import heads
+from reconciler.core.heads import HEAD, Followed
 from reconciler.core.status import FOLLOWED
+from reconciler.model import Commit, Head
 from reconciler.simulator.faults import Rule
-from tests.cli.said import daemon_that_said, opened, word
+from tests.cli.said import AT, daemon_that_said, opened, word
 from tests.projects import KAFKA, MYSQL, ORACLE, command, environment, run_process
 
 PATIENT = {"RECONCILER_DESIRED_STATE__QUIET_S": "60", "RECONCILER_DESIRED_STATE__MAX_WAIT_S": "120"}
@@ -153,6 +156,40 @@ def test_a_daemon_that_ends_meanwhile_is_an_error(project):
     with process:
         assert "the daemon ended; reconciler status shows where things stand" in process.stderr.read()
     assert process.returncode == 1
+
+
+# --- commits ---------------------------------------------------------------------------------------------------------
+
+COMMIT = Commit("1f2e3d4c" + "0" * 32, "Ann", AT, "Raise throttle")
+
+
+@pytest.mark.parametrize(
+    ("followed", "state", "code"),
+    [
+        (Followed(Head("main", COMMIT), AT), "synced", 0),
+        (Followed(Head("main", COMMIT, "a" * 40, "unsigned", "no signature"), AT, ("no signature",)), "synced", 3),
+        (Followed(Head("main", COMMIT), AT, (), "no route", AT), "synced", 3),
+        (Followed(Head("main", COMMIT), AT, (), "no route", AT), "failed", 1),
+    ],
+    ids=["newest", "not followed", "not fetched", "not fetched and failed"],
+)
+def test_a_commit_that_may_not_be_the_newest_is_no_success(project, monkeypatch, followed, state, code):
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__SOURCE", "git")
+    with daemon_that_said(project, word("a", state)) as store:
+        store.set_notified(*HEAD, heads.to_text(followed))
+        asked_for = Asked(store)
+        ended = project.reconciler("sync", "--wait")
+        asked_for.join()
+    assert ended.code == code
+    assert all(remark in ended.err for remark in heads.remarks(followed))
+
+
+@pytest.mark.parametrize(("remote", "words"), [("", "look at"), ("origin", "fetch and look at")])
+def test_it_says_whether_something_is_fetched(project, monkeypatch, remote, words):
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__SOURCE", "git")
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__REMOTE", remote)
+    with daemon_that_said(project, word("a")):
+        assert project.reconciler("sync").err == f"asked the daemon to {words} all tasks now\n"
 
 
 # --- a real daemon ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.edges import DEFAULT_STATES, Edge, is_brief, of_error, of_gone, of_pass, of_target, of_task
+from reconciler.core.edges import (
+    DEFAULT_STATES,
+    Edge,
+    is_brief,
+    of_error,
+    of_gone,
+    of_head,
+    of_pass,
+    of_target,
+    of_task,
+)
 from reconciler.core.status import State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -168,3 +178,12 @@ def test_a_restart_after_any_history_tells_nothing(states, wanted):
         mark = edge.mark if edge and edge.word else mark
     again = of_task(mark, states[-1], states[-1], "abc", wanted)
     assert again is None or not again.word
+
+
+def test_a_commit_that_is_not_followed_is_told_once_and_so_is_its_end():
+    edge = of_head("", "unsigned", "abc")
+    assert edge == Edge("unsigned", "unsigned:abc")
+    assert of_head(edge.mark, "unsigned", "abc") == Edge("", edge.mark)
+    assert of_head(edge.mark, "unsigned", "def").word == "unsigned"
+    assert of_head(edge.mark, "", "") == Edge("recovered", "")
+    assert of_head("", "", "") == Edge("", "")

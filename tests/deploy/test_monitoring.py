@@ -12,7 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from reconciler.core.status import State, TaskStatus
 from reconciler.events import TOPICS, CallEnded, Notice, StateChanged, Vitals
 from reconciler.logs.lines import line_of
-from reconciler.metrics import CAUSES, LEVELS, NOTIFICATIONS, OUTCOMES, RESULTS, TROUBLES, Metrics
+from reconciler.metrics import (
+    CAUSES,
+    FETCHES,
+    HOOKS,
+    LEVELS,
+    NOTIFICATIONS,
+    OUTCOMES,
+    PROBLEMS,
+    RESULTS,
+    TROUBLES,
+    Metrics,
+)
 from tests.logs.examples import EXAMPLES, changed
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +44,10 @@ VALUES = {
     "state": {state.value for state in State},
     "result": set(RESULTS),
     "cause": set(CAUSES),
-    "outcome": {*OUTCOMES, *NOTIFICATIONS},
+    "outcome": {*OUTCOMES, *NOTIFICATIONS, *FETCHES, *HOOKS},
     "level": set(LEVELS),
     "topic": set(TOPICS),
-    "kind": set(TROUBLES),
+    "kind": {*TROUBLES, *PROBLEMS},
 }
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[A-Za-z_:][A-Za-z0-9_:]*|=~|!~|!=|[0-9.]+|\S')
 WORDS = {"and", "or", "unless", "bool", "offset", "on", "ignoring", "group_left", "group_right", "by", "without"}
@@ -180,7 +191,9 @@ def test_every_metric_is_documented_with_type_and_labels_and_no_other():
     assert documented == there
 
 
-@pytest.mark.parametrize("value", sorted({*CAUSES, *RESULTS, *OUTCOMES, *TROUBLES, *TOPICS, *NOTIFICATIONS}))
+@pytest.mark.parametrize(
+    "value", sorted({*CAUSES, *RESULTS, *OUTCOMES, *TROUBLES, *TOPICS, *NOTIFICATIONS, *PROBLEMS, *FETCHES, *HOOKS})
+)
 def test_every_value_of_a_label_is_documented(value):
     assert f"`{value}`" in "".join(row[3] for row in table("## Metrics"))
 

@@ -6,6 +6,9 @@ from reconciler.core.status import State, TaskStatus
 from reconciler.events import (
     CallEnded,
     CallStarted,
+    FetchEnded,
+    HeadChanged,
+    HookAnswered,
     ItemEnded,
     Moved,
     Notice,
@@ -14,7 +17,9 @@ from reconciler.events import (
     TargetChanged,
     TaskGone,
 )
+from reconciler.model import Commit, Head
 
+COMMIT = Commit("1f2e3d4c" + "0" * 32, "Ann", datetime(2026, 7, 1, tzinfo=UTC), "Raise throttle")
 UNTIL = datetime(2026, 7, 2, 20, tzinfo=UTC)
 
 
@@ -41,5 +46,8 @@ EXAMPLES = [
     PassEnded("event", 3, 0.1),
     TargetChanged("default", "unreachable", "connection refused"),
     Moved("shop/orders", "oms-1-2", "oms-9-2"),
+    HeadChanged(Head("main", COMMIT, "a" * 40, "rewritten", "it was rewritten"), 3),
+    FetchEnded(0.25, "no route"),
+    HookAnswered("refused"),
     Notice("warning", "watch", "the queue of the kernel overflowed; everything is looked at again"),
 ]

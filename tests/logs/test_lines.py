@@ -3,9 +3,10 @@ from typing import get_args
 import pytest
 
 from reconciler.core.status import State
-from reconciler.events import Event, ItemEnded, Notice, PassEnded, TargetChanged
+from reconciler.events import Event, FetchEnded, HeadChanged, HookAnswered, ItemEnded, Notice, PassEnded, TargetChanged
 from reconciler.logs.lines import line_of
-from tests.logs.examples import EXAMPLES, UNTIL, changed, ended
+from reconciler.model import Head
+from tests.logs.examples import COMMIT, EXAMPLES, UNTIL, changed, ended
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
@@ -121,3 +122,37 @@ def test_a_target_that_works_again_is_no_error():
 def test_facts_of_a_notice_cannot_replace_what_a_line_means():
     fields = line_of(Notice("info", "git", "fetched", {"kind": "x", "level": "y", "commit": "z"})).fields()
     assert fields == {"kind": "notice", "topic": "git", "fact_kind": "x", "fact_level": "y", "commit": "z"}
+
+
+def test_another_commit_is_told_with_author_and_subject():
+    line = line_of(HeadChanged(Head("main", COMMIT), 3))
+    assert (line.level, line.event) == ("info", "reads commit 1f2e3d4 (Ann: Raise throttle)")
+    assert line.fields() == {"kind": "head-changed", "revision": COMMIT.id, "ref": "main", "tasks": 3}
+
+
+@pytest.mark.parametrize(
+    ("newest", "event"),
+    [
+        ("a" * 40, "commit aaaaaaa is not followed (unsigned), 1f2e3d4 (Ann: Raise throttle) stays in force"),
+        ("", "main is not followed (unsigned), 1f2e3d4 (Ann: Raise throttle) stays in force"),
+    ],
+)
+def test_a_commit_that_is_not_followed_is_an_error_and_says_why(newest, event):
+    line = line_of(HeadChanged(Head("main", COMMIT, newest, "unsigned", "no signature"), None))
+    assert (line.level, line.event, line.reason) == ("error", event, "no signature")
+    assert line.fields().get("newest", "") == newest
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [
+        (FetchEnded(0.1), "debug"),
+        (FetchEnded(0.1, "no route"), "debug"),  # told once, by a notice
+        (HookAnswered("accepted"), "debug"),
+        (HookAnswered("ping"), "debug"),
+        (HookAnswered("refused"), "warning"),
+        (HookAnswered("limited"), "warning"),
+    ],
+)
+def test_fetches_and_requests_are_told_when_they_need_somebody(event, level):
+    assert line_of(event).level == level

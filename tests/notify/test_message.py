@@ -4,7 +4,8 @@ import pytest
 
 from reconciler.core.edges import Edge
 from reconciler.core.status import State
-from reconciler.events import Notice, PassEnded, TargetChanged, TaskGone
+from reconciler.events import HeadChanged, Notice, PassEnded, TargetChanged, TaskGone
+from reconciler.model import Commit, Head
 from reconciler.notify.message import message_of, summary_of
 from reconciler.notify.outbox import News, subject_of
 from tests.notify.conftest import SINCE
@@ -105,3 +106,18 @@ def test_a_summary_counts_and_names_the_first_of_each_state(changed):
 )
 def test_a_summary_is_as_bad_as_its_worst_part(changed, words, kind):
     assert summary_of([news(changed("synced"), word) for word in words]).kind == kind
+
+
+def test_a_commit_that_is_not_followed_is_told_with_the_one_in_force():
+    commit = Commit("1f2e3d4c" + "0" * 32, "Ann", SINCE, "Raise throttle")
+    head = Head("main", commit, "a" * 40, "unsigned", "it has no good signature")
+    message = message_of(news(HeadChanged(head, 0), "unsigned"))
+    assert (message.title, message.kind) == ("[reconciler] desired state: unsigned", "failure")
+    assert message.body.splitlines() == [
+        "Reason: it has no good signature",
+        "In force: 1f2e3d4 (Ann: Raise throttle)",
+        f"Not followed: {'a' * 40}",
+        "Next: reconciler status",
+    ]
+    over = message_of(news(HeadChanged(Head("main", commit), 1), "recovered"))
+    assert over.body.startswith("Reason: the newest commit is read\nIn force: 1f2e3d4")

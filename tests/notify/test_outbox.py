@@ -5,13 +5,17 @@ import pytest
 
 from reconciler.core.edges import Edge
 from reconciler.core.status import State
-from reconciler.events import CallStarted, Notice, PassEnded, TargetChanged, TaskGone
+from reconciler.events import CallStarted, HeadChanged, Notice, PassEnded, TargetChanged, TaskGone
+from reconciler.model import Commit, Head
 from reconciler.notify.outbox import Outbox, subject_of
 from reconciler.notify.settings import ChannelSettings
 from tests.notify.conftest import SINCE as NOW
 
 ALL = ChannelSettings("all", "json://127.0.0.1")
 SHOP = ChannelSettings("shop", "json://127.0.0.1", labels={"team": "shop", "tier": "1"})
+COMMIT = Commit("1f2e3d4c" + "0" * 32, "Ann", NOW, "Raise throttle")
+UNSIGNED = HeadChanged(Head("main", COMMIT, "a" * 40, "unsigned", "no signature"), 0)
+SIGNED = HeadChanged(Head("main", COMMIT), 1)
 DOWN = TargetChanged("default", "unreachable", "connection refused")
 
 
@@ -38,6 +42,7 @@ def tell(outbox, *events):
         pytest.param(TaskGone("sh\udcffop", State.FAILED), "task sh\\udcffop", id="name that is no text"),
         pytest.param(DOWN, "target default", id="target"),
         pytest.param(PassEnded("event", 1, 0.1), "all tasks", id="pass"),
+        pytest.param(UNSIGNED, "desired state", id="commit"),
         pytest.param(Notice("error", "config", "x"), "daemon config", id="error"),
         pytest.param(Notice("warning", "config", "x"), "", id="warning"),
         pytest.param(Notice("error", "notify", "x"), "", id="what the notifier says itself"),
@@ -185,3 +190,15 @@ def test_news_carries_the_mark_to_record(changed):
     outbox = Outbox(ALL)
     offer(outbox, changed("failed"))
     assert outbox.take(NOW)[0].edge == Edge("failed", "failed:abc")
+
+
+def test_a_commit_that_is_not_followed_is_told_and_its_end_as_well():
+    outbox = Outbox(ALL)
+    assert tell(outbox, UNSIGNED) == [("desired state", "unsigned")]
+    assert tell(outbox, UNSIGNED) == []
+    assert tell(outbox, SIGNED) == [("desired state", "recovered")]
+    assert tell(outbox, SIGNED) == []
+
+
+def test_who_looks_after_some_tasks_is_not_told_of_commits():
+    assert tell(Outbox(SHOP), UNSIGNED) == []
