@@ -385,7 +385,8 @@ class Trouble:
                 return str(row["reason"])
         return ""
 
-    def _see(self, what: str, condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
+    def _see(self, what: str, condition: Callable[[], bool], timeout_s: float = 180.0) -> None:
+        """Wait for it as long as the jobs of an outage that is just over may take to pass."""
         try:
             wait_for(what, condition, timeout_s, 0.5)
         except RigError as error:
