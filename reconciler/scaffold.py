@@ -4,6 +4,7 @@ The templates are data: `data/init` holds each file as it is written ("dot-" sta
 pipelines and their scripts, the same bytes that the documentation shows.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.resources import files
@@ -32,19 +33,25 @@ PIPELINES: Mapping[str, Mapping[str, str]] = {
 }
 """{code host: {file to write: file of docs/ci}}."""
 
+BRANCH = "main"
+"""The branch that the configuration follows as it is written."""
+
 HOOKS = ".pre-commit-config.yaml"
+_CONFIGURATION = "reconciler.toml"
 _DOT = "dot-"
 
 
-def contents(host: str, *, at_top: bool = True) -> dict[str, str]:
+def contents(host: str, branch: str = BRANCH, *, at_top: bool = True) -> dict[str, str]:
     """Every file to write, as `{path: text}`, sorted.
 
     Args:
         host: a key of `PIPELINES`.
+        branch: whose commits are to be followed.
         at_top: they are for the top of a repository; only there do a pipeline and commit hooks count.
     """
     texts = dict(_templates(files("reconciler.data").joinpath("init"), ""))
     texts |= {f"schemas/{name}{resources.SUFFIX}": resources.schema_text(name) for name in resources.schema_names()}
+    texts[_CONFIGURATION] = texts[_CONFIGURATION].replace(f'ref = "{BRANCH}"', f"ref = {json.dumps(branch)}", 1)
     if at_top:
         texts |= {
             path: _pipelines().joinpath(name).read_text(encoding="utf-8") for path, name in PIPELINES[host].items()

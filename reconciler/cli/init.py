@@ -31,17 +31,18 @@ def init(folder: Path, host: str) -> int:
 
     top = checkout.top_of(folder)
     at_top = top in (None, folder.resolve())
-    texts = scaffold.contents(host, at_top=at_top)
+    branch = (checkout.branch_of(top) if top else "") or scaffold.BRANCH
+    texts = scaffold.contents(host, branch, at_top=at_top)
     scaffold.write(folder, texts)
     say(f"made in {folder}:")
     say("\n".join(f"  {line}" for line in _listed(texts)))
     if not at_top:
         say(f"no pipeline and no commit hook: they count at the top of a repository only, which is {top}")
-    problem = "" if top else checkout.start(folder)
+    problem = "" if top else checkout.start(folder, branch)
     if problem:
         warn(f"{folder}: is no git repository yet: {problem}")
     elif not top:
-        say("a git repository, with the branch main")
+        say(f"a git repository, with the branch {branch}")
     say("\nnext:")
     say("\n".join(f"  {command}" for command in _next(folder, hooks=at_top)))
     say("README.md tells how to go on.")

@@ -10,13 +10,23 @@ def top_of(path: Path) -> Path | None:
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
 
 
-def start(folder: Path) -> str:
-    """Make a repository of a directory, with the branch main.
+def branch_of(folder: Path) -> str:
+    """The branch that is checked out where a directory lies; "" where that cannot be told."""
+    command = ["git", "-C", str(folder), "symbolic-ref", "--quiet", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def start(folder: Path, branch: str) -> str:
+    """Make a repository of a directory, with that branch.
 
     Returns:
         Why that could not be done; "" when it was.
     """
-    command = ["git", "init", "--quiet", "--initial-branch=main", str(folder)]
+    command = ["git", "init", "--quiet", f"--initial-branch={branch}", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError as error:

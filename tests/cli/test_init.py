@@ -51,6 +51,7 @@ def test_a_repository_that_is_there_is_used(start, tmp_path):
     repo.git("symbolic-ref", "HEAD", "refs/heads/trunk")
     assert "git repository" not in start("config").out
     assert repo.git("symbolic-ref", "HEAD") == "refs/heads/trunk"
+    assert 'ref = "trunk"' in (repo.path / "reconciler.toml").read_text()
 
 
 def test_in_a_folder_of_a_repository_there_is_no_pipeline_and_it_says_so(start, tmp_path):
@@ -113,7 +114,7 @@ def made(start, tmp_path):
 def test_the_configuration_is_git_with_every_restart_rationed(made):
     settings = load(made / "reconciler.toml")
     assert settings.git is not None
-    assert (settings.git.ref, settings.git.remote) == ("HEAD", "")
+    assert (settings.git.ref, settings.git.remote) == ("main", "")
     assert settings.policy.new_tasks is NewTasks.HOLD
     document = tomllib.loads((made / "reconciler.toml").read_text())
     assert document["targets"]["default"]["min_update_interval_s"] == 60

@@ -19,17 +19,25 @@ def test_outside_of_a_working_tree_there_is_none(tmp_path):
     assert checkout.top_of(tmp_path / "bare.git") is None
 
 
-def test_a_repository_begins_with_the_branch_main(tmp_path, monkeypatch):
+def test_a_repository_begins_with_the_branch_that_is_wanted(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "trunk")  # of init.defaultBranch
-    assert checkout.start(tmp_path) == ""
+    assert checkout.start(tmp_path, "main") == ""
     assert Repo(tmp_path).git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_the_branch_is_the_one_that_is_checked_out(repo):
+    repo.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    assert checkout.branch_of(repo.path) == "trunk"
+    repo.git("checkout", "--quiet", "--detach", repo.commit())
+    assert checkout.branch_of(repo.path) == ""
 
 
 def test_without_git_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert checkout.start(tmp_path) == "git cannot be run: No such file or directory"
+    assert checkout.branch_of(tmp_path) == ""
+    assert checkout.start(tmp_path, "main") == "git cannot be run: No such file or directory"
 
 
 def test_words_of_git_are_passed_on(tmp_path):
     (tmp_path / "file").write_text("")
-    assert "file" in checkout.start(tmp_path / "file" / "below")
+    assert "file" in checkout.start(tmp_path / "file" / "below", "main")

@@ -136,12 +136,16 @@ def test_a_linked_worktree_hears_of_its_head_and_of_shared_branches(repo, tmp_pa
     scene.watch.stop()
 
 
-def test_nothing_is_told_once_it_is_stopped(watched, repo):
-    watched.watch.stop()
-    watched.forget()
+def test_nothing_is_told_once_it_is_stopped(repo):
+    repo.commit("first")
+    before = set(threading.enumerate())
+    scene = Scene(repo.path)
+    started = set(threading.enumerate()) - before
+    scene.watch.stop()
+    scene.forget()
     repo.commit("second")
-    assert not watched.is_told(0.1)
-    assert threading.active_count() == 1
+    assert not scene.is_told(0.1)
+    assert [thread.is_alive() for thread in started] == [False]
 
 
 def test_a_check_of_a_good_watch_does_nothing(watched):
