@@ -46,7 +46,7 @@ bench: $(READY) ## what it costs and whether it is fair, as ratios: docs/benchma
 	$(BIN)/python benchmarks/fairness.py
 
 soak: $(READY) ## the daemon with everything going wrong for MINUTES=30 over TASKS=1000; then PASS or FAIL
-	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --tasks $(TASKS)
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --tasks $(TASKS) $(ARGS)
 
 fix: $(READY) ## what the formatter can mend by itself
 	$(BIN)/ruff format .

@@ -25,7 +25,7 @@ TIMING = {"queue_s": 0.1, "stop_s": 0.5, "start_s": 0.4, "lag_s": 0.0}
 
 CONFIG = """\
 [desired_state]
-path = "desired_state"
+{source}
 quiet_s = {quiet_s}
 
 [policy]
@@ -122,6 +122,7 @@ class Rig:
         self.pages_url = f"http://127.0.0.1:{free_port()}"
         self.leaks: list[str] = []  # where a secret was seen
         usual = {
+            "source": 'path = "desired_state"',
             "quiet_s": 0.2,
             "verify_s": 20,
             "url": self.simulator_url,

@@ -1,6 +1,6 @@
 """The daemon over a fleet for half an hour, with everything going wrong that a simulated OMS and its users can do.
 
-.venv/bin/python benchmarks/soak.py [--minutes M] [--tasks N] [--seed S]
+.venv/bin/python benchmarks/soak.py [--minutes M] [--tasks N] [--seed S] [--git]
 
 Ends with PASS or FAIL, the reasons, and a table; report.json and the daemon's log stay in .run/soak-….
 """
@@ -22,6 +22,7 @@ import fleet
 from proxy import Proxy
 from rig import ROOT, SECRETS, Rig, RigError, Vital, free_port, wait_for
 from soaking import samples, verdict
+from soaking.commits import SOURCE, Commits
 from soaking.files import Files
 from soaking.trouble import Trouble
 
@@ -40,13 +41,17 @@ class Soak:
         minutes: how long trouble is made.
         tasks: size of the fleet.
         seed: of all chance.
+        git: edits are committed, and the daemon follows a clone; else it watches the files.
     """
 
-    def __init__(self, folder: Path, minutes: float, tasks: int, seed: int) -> None:
+    def __init__(self, folder: Path, minutes: float, tasks: int, seed: int, *, git: bool = False) -> None:
         self._folder, self._minutes, self._tasks = folder, minutes, tasks
         chance = random.Random(seed)  # noqa: S311 - reproducible, nothing to protect
         port = free_port()
         self._rig = Rig(folder, tasks, fleet.FEW_TABLES, url=f"http://127.0.0.1:{port}", resync_s=RESYNC_S)
+        self._commits = Commits(self._rig, random.Random(seed)) if git else None  # noqa: S311 - likewise
+        if git:
+            self._rig.configure(source=SOURCE)
         self._proxy = Proxy(port, int(self._rig.simulator_url.rpartition(":")[2]))
         self._files = Files(self._rig.desired, tasks, chance)
         longest_s = max(10.0, min(60.0, 2 * minutes))
@@ -63,6 +68,9 @@ class Soak:
             self._proxy.start()
             stack.callback(self._proxy.stop)
             self._begin()
+            if self._commits is not None:
+                self._commits.start()
+                stack.callback(self._commits.stop)
             self._sampler.start()
             stack.callback(self._sampler.stop)
             idle_early = self._make_trouble()
@@ -76,6 +84,8 @@ class Soak:
 
     def _begin(self) -> None:
         self._rig.start_simulator()
+        if self._commits is not None:
+            self._commits.begin()
         self._rig.must("adopt", "--all")
         self._figures["start_s"] = round(self._rig.start_daemon(), 2)
         print(f"{self._tasks} tasks adopted, the daemon was ready after {self._figures['start_s']} s", flush=True)
@@ -186,6 +196,7 @@ class Soak:
         grown = samples.growth(self._sampler.vitals, idle_early, idle_late)
         for problems in (
             self._trouble.problems,
+            self._commits.problems if self._commits else (),
             verdict.converged(self._files, components),
             ledger.unexplained(),
             ledger.repeated(),
@@ -211,6 +222,7 @@ class Soak:
         self._figures |= {
             "edits": dict(sorted(self._files.counts.items())),
             "trouble": dict(sorted(self._trouble.counts.items())),
+            "commits": dict(self._commits.counts) if self._commits else None,
             "calls": len(self._calls),
             "calls_with_effect": sum(call["executed"] for call in self._calls.values()),
             "intents": sum(row.kind == "intent" for row in rows),
@@ -273,10 +285,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--git", action="store_true", help="follow commits")
     given = parser.parse_args()
     folder = ROOT / ".run" / f"soak-{datetime.now():%m%d-%H%M%S}"  # noqa: DTZ005 - a name for eyes
     folder.mkdir(parents=True)
-    return Soak(folder, given.minutes, given.tasks, given.seed).run()
+    return Soak(folder, given.minutes, given.tasks, given.seed, git=given.git).run()
 
 
 if __name__ == "__main__":
