@@ -19,6 +19,11 @@ _IDENTIFIER = "reconciler"
 _PRIORITIES = {"critical": "2", "error": "3", "warning": "4", "info": "6", "debug": "7"}  # syslog(3)
 _COLORS = {"critical": "\x1b[1;31m", "error": "\x1b[1;31m", "warning": "\x1b[33m", "debug": "\x1b[2m"}
 _IN_THE_SENTENCE = frozenset({"ts", "level", "event", "reason", "next", "kind", "task", "state", "before"})
+_IDS = frozenset({"plan", "revision", "newest"})
+_ID_DIGITS = 12
+"""How much of a long id people see; JSON and the journal have all of it."""
+
+_HEX = re.compile(r"[0-9a-f]{40,}")
 _PLAIN = re.compile(r"[^\s\"'=\[\]]+")
 
 
@@ -116,8 +121,12 @@ def _sentence(fields: Mapping[str, Any]) -> str:
 def _rest(fields: Mapping[str, Any]) -> str:
     """What the sentence does not say."""
     shown = {key: value for key, value in fields.items() if key not in _IN_THE_SENTENCE}
-    pairs = " ".join(f"{key}={_quoted(str(value))}" for key, value in shown.items())
+    pairs = " ".join(f"{key}={_quoted(_shortened(key, str(value)))}" for key, value in shown.items())
     return f" [{pairs}]" if pairs else ""
+
+
+def _shortened(key: str, text: str) -> str:
+    return text[:_ID_DIGITS] if key in _IDS and _HEX.fullmatch(text) else text
 
 
 def _quoted(text: str) -> str:

@@ -26,6 +26,15 @@ def test_text_without_reason_and_facts_is_short(written):
     assert lines() == ["2026-07-02 01:04:05Z INFO    stopping"]
 
 
+@pytest.mark.parametrize(
+    ("log_format", "shown"), [("text", "[plan=abcdefabcdef]"), ("json", '"' + "abcdef" * 11 + '"')]
+)
+def test_long_ids_are_short_in_text_and_whole_in_json(written, log_format, shown):
+    lines = written(log_format)
+    log("sent", "info", plan="abcdef" * 11)
+    assert shown in lines()[0]
+
+
 def test_values_with_blanks_are_quoted_in_text(written):
     lines = written("text")
     log("moved", component="a b", exception='say "x"')
