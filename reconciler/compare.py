@@ -84,8 +84,9 @@ def compare(before: Tree | None, after: Tree, judge: Judge, chosen: Callable[[st
     new = dict(_versions(after, changed, judge.validator))
     declared = {version.address for version in (*old.values(), *new.values()) if version.task}
     same = dict(_versions(after, _neighbours(after, changed, declared), judge.validator))
-    plan = _Comparison({**old, **same}, {**new, **same}, changed, judge).plan(before, after, chosen)
-    remarks = (_title(before, after), *plan.remarks, *after.remarks)
+    comparison = _Comparison({**old, **same}, {**new, **same}, changed, judge)
+    plan = comparison.plan(before, after, chosen)
+    remarks = (_title(before, after), *_let_through(comparison.let_through(chosen)), *plan.remarks, *after.remarks)
     return replace(plan, id=f"{ID_PREFIX}{plan.id}", remarks=remarks)
 
 
@@ -95,6 +96,15 @@ def _title(before: Tree | None, after: Tree) -> str:
         f"this is what {after.revision[:_DIGITS]} changes against {old}, by their files alone: what was applied, and"
         " what holds it now, is not looked at"
     )
+
+
+def _let_through(number: int) -> Iterator[str]:
+    if number:
+        of = "1 task holds" if number == 1 else f"{number:,} tasks hold"
+        yield (
+            f"task.json of {of} less back than before: what was held until now is sent as well, and with allowDelete"
+            " what stayed on the component is deleted; none of that is shown here, but --with-state shows it"
+        )
 
 
 def _versions(tree: Tree, names: Iterable[str], validator: Validator) -> Iterator[tuple[str, _Version]]:
@@ -159,6 +169,11 @@ class _Comparison:
         shown = [_identified(item) for item in (*items, *lost, *self._lost_and_wrong()) if chosen(item.task)]
         return fleet.assemble(shown, after.revision, around.policy, frozen)
 
+    def let_through(self, chosen: Callable[[str], bool]) -> int:
+        """How many tasks hold less back than before, so that more may be sent than what differs."""
+        pairs = ((version.task, self._before.get(version.address)) for version in self._new.values())
+        return sum(bool(task and was and chosen(task.name) and review.lets_through(was, task)) for task, was in pairs)
+
     # --- tasks that are there --------------------------------------------------------------------------------------
 
     def _items(self, version: _Version) -> Iterator[Item]:
@@ -181,6 +196,7 @@ class _Comparison:
         item = self._planned(task, Base(), self._around(hold))
         if is_wrong:
             why = "its files were wrong before, so what the component has is not known: shown is all that they hold"
+            why += "; keys that it has besides are deleted" if task.allow_delete else ""
         else:
             what = "new task" if was is None else "another address than before, so a new task"
             why = f"{what}: shown is all that its files hold; {_AT_FIRST_SIGHT[self._rules.new_tasks]}"

@@ -46,7 +46,7 @@ def of_commits(settings: Settings, git: GitConfig, store: SqliteStore, schedule:
         from reconciler.git.repository import Repository
 
         repository = Repository.discover(settings.desired_state)
-        return Opened(wiring.commits(settings, store), RefWatch(repository, moved, _trouble(ears)))
+        return Opened(wiring.commits(settings, store, tick=ears.tick), RefWatch(repository, moved, _trouble(ears)))
 
     fetching = _fetching(settings, git, schedule, ears) if git.remote else None
     commits = Commits(open_, str(settings.desired_state), fetching, store, SystemClock(), ears.tell, ears.wake)

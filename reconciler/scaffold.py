@@ -14,9 +14,11 @@ from pathlib import Path
 from reconciler import resources
 from reconciler.errors import ConfigError
 
+_WORKFLOW = ".github/workflows/reconciler.yml"
+
 PIPELINES: Mapping[str, Mapping[str, str]] = {
     "github": {
-        ".github/workflows/reconciler.yml": "github-actions.yml",
+        _WORKFLOW: "github-actions.yml",
         "ci/comment-github.sh": "comment-github.sh",
         "ci/plan.sh": "plan.sh",
         "ci/requirements.txt": "requirements.txt",
@@ -56,6 +58,8 @@ def contents(host: str, branch: str = BRANCH, *, at_top: bool = True) -> dict[st
         texts |= {
             path: _pipelines().joinpath(name).read_text(encoding="utf-8") for path, name in PIPELINES[host].items()
         }
+        if _WORKFLOW in texts and branch != BRANCH:
+            texts[_WORKFLOW] = texts[_WORKFLOW].replace(f"branches: [{BRANCH}]", f"branches: [{json.dumps(branch)}]", 1)
     else:
         del texts[HOOKS]
     return dict(sorted(texts.items()))

@@ -58,13 +58,20 @@ def source(settings: Settings, store: "StateStore | None" = None) -> Source:
     return commits(settings, store, edits=True)
 
 
-def commits(settings: Settings, store: "StateStore | None" = None, *, edits: bool = False) -> "GitSource":
+def commits(
+    settings: Settings,
+    store: "StateStore | None" = None,
+    *,
+    edits: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> "GitSource":
     """The repository, at the newest commit that may be followed.
 
     Args:
         settings: see `source`.
         store: likewise.
         edits: whether its remarks tell of files that are not committed, each time it advances.
+        tick: called for every task that a new commit changed.
 
     Raises:
         DesiredStateError: there is no such repository or commit.
@@ -76,9 +83,27 @@ def commits(settings: Settings, store: "StateStore | None" = None, *, edits: boo
     if settings.git is None:
         raise ConfigError(f'{settings.path}: desired_state.source: expected "git" for this, found "directory"')
     repository, last = Repository.discover(settings.desired_state), store.head if store else None
-    found = GitSource(repository, git_settings(settings.git), last, uncommitted=edits)
+    found = GitSource(repository, git_settings(settings.git), last, uncommitted=edits, tick=tick)
     found.advance()
     return found
+
+
+def edits(settings: Settings, revision: str) -> tuple[str, ...]:
+    """What to say of edits that are not committed; nothing where another commit than this is checked out.
+
+    Beside a daemon, which does not look for them: whoever asks why an edit does nothing has to hear of it.
+    """
+    if settings.git is None:
+        return ()
+    from reconciler.git import edits as git_edits
+    from reconciler.git.program import Git
+    from reconciler.git.repository import Repository
+
+    try:
+        repository = Repository.discover(settings.desired_state)
+    except DesiredStateError:  # that is for the daemon to say
+        return ()
+    return tuple(git_edits.remarks(repository, Git(repository), revision))
 
 
 def git_settings(config: GitConfig) -> "GitSettings":

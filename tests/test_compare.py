@@ -95,10 +95,11 @@ def test_a_removed_key_is_deleted_with_allow_delete(fleet):
 
 
 def test_an_incomplete_deletion_is_blocked_as_in_a_plan(fleet):
-    fleet.put(task={"allowDelete": True}).commit()
-    fleet.put(task={"allowDelete": True}, sink={"username": None}).commit()
+    whole = {"allowDelete": True, "allow": ["/coordinator/sourceType"]}
+    fleet.put(task=whole).commit()
+    fleet.put(task=whole, coordinator={"sourceType": None}).commit()
     item = fleet.item()
-    assert (item.action.value, item.rail) == ("blocked", "danger" if "danger" in item.rail else "incomplete")
+    assert (item.action.value, item.rail) == ("blocked", "incomplete")
     assert exit_code(fleet.compared()) == 3
 
 
@@ -182,6 +183,40 @@ def test_a_change_of_task_json_is_told_and_sends_nothing(fleet, before, after, r
     (told,) = item.remarks
     assert told.startswith(f"task.json: {remark}")
     assert (item.action.value, item.reason) == ("noop", "nothing to send: the content is the same")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"allowDelete": True}),
+        ({"suspend": {"reason": "wait"}}, {}),
+        ({"protect": ["/sink/*"]}, {}),
+        ({"allow": ["/sink/a"]}, {"allow": ["/sink/a", "/sink/b"]}),
+    ],
+    ids=["allowDelete", "suspend", "protect", "allow"],
+)
+def test_what_was_held_is_sent_when_task_json_holds_less_back_and_the_plan_says_so(fleet, before, after):
+    fleet.put(task=before).commit()
+    fleet.put(task=after).commit()
+    assert [remark for remark in fleet.compared().remarks if remark.startswith("task.json of 1 task holds less back")]
+    assert not any("holds less back" in remark for remark in fleet.compared(chosen=lambda _name: False).remarks)
+    back = fleet.tree("HEAD")
+    told = compare(back, fleet.tree("HEAD^", back), judge()).remarks
+    assert not any("holds less back" in remark for remark in told)
+
+
+def test_tasks_that_hold_less_back_are_counted(fleet):
+    fleet.put("other", 1).commit()
+    fleet.put(task={"allowDelete": True}).put("other", 1, task={"allow": ["/sink/jdbcUrl"]}).commit()
+    assert any(remark.startswith("task.json of 2 tasks hold less back") for remark in fleet.compared().remarks)
+
+
+def test_the_remark_on_a_suspension_that_ends_says_what_follows(fleet):
+    fleet.put(task={"suspend": {"reason": "wait"}}).commit()
+    fleet.put().commit()
+    assert fleet.item().remarks == (
+        'task.json: suspend: "wait" -> none: what was changed while it was suspended is sent',
+    )
 
 
 def test_a_suspension_in_task_json_suspends(fleet):
@@ -331,6 +366,13 @@ def test_what_was_wrong_is_shown_as_a_whole(fleet):
     assert item.action.value == "update"
     assert item.reason.startswith("its files were wrong before, so what the component has is not known")
     assert paths(item)["/sink/workerNum"] == (None, "17")
+    assert "besides" not in item.reason
+
+
+def test_what_was_wrong_and_may_delete_says_that_more_may_go(fleet):
+    fleet.put(task={"allowDelete": True}, sink="{").commit()
+    fleet.put(task={"allowDelete": True}).commit()
+    assert fleet.item().reason.endswith("keys that it has besides are deleted")
 
 
 def test_what_is_wrong_and_stays_so_is_not_told_of_an_equal_task(fleet):

@@ -25,7 +25,11 @@ fi
 
 code=0
 reconciler plan --rev "$parted..$(git rev-parse HEAD)" --format markdown "$@" >"$report" || code=$?
-[ -s "$report" ] || rm -f -- "$report"
+if ! [ -s "$report" ]; then # reconciler has said why
+    rm -f -- "$report"
+    echo "plan.sh: there is no report" >&2
+    exit "$code"
+fi
 case $code in
     1) echo "plan.sh: a task is invalid; see the report" >&2 ;;
     2) code=0 ;; # something would be sent: that is what changes are for

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,9 @@ from reconciler.core.heads import named, short
 from reconciler.errors import DesiredStateError
 
 if TYPE_CHECKING:
+    from reconciler.config import Settings
     from reconciler.model import Head
+    from reconciler.state.sqlite import SqliteStore
 
 _ACCEPTABLE = ("rewritten", "unrelated")
 _DIGITS = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
@@ -43,7 +46,8 @@ def accept(session: Session, commit: str, reason: str) -> int:
     if not reason.strip():
         raise click.UsageError("--reason: expected a text that says why, found none")
     with closing(wiring.open_store(settings, read_only=False)) as store:
-        head = wiring.commits(settings, store).head
+        last = store.head(settings.git.ref)
+        head, followed = _place(settings, last, store)
         if not head.kind and _is(commit, head.commit.id):
             say(f"{named(head.commit)} is followed already: nothing to accept")
             return 0
@@ -51,11 +55,31 @@ def accept(session: Session, commit: str, reason: str) -> int:
         meant = wiring.commits(settings).head  # as if nothing had been followed before
         if meant.commit.id != head.newest:
             raise DesiredStateError(f"{head.ref} moved meanwhile, to {short(meant.commit.id)}: look at that one")
+        if store.head(head.ref) != last:
+            raise DesiredStateError(f"the daemon followed another commit of {head.ref} meanwhile: see status")
         store.set_head(head.ref, head.newest, reason.strip())
         follows = "the daemon compares with it now" if daemon_of(store) else "the next apply compares with it"
-    say(f"accepted {named(meant.commit)} in place of {named(head.commit)}; {follows}")
+    say(f"accepted {named(meant.commit)} in place of {followed}; {follows}")
     say("reconciler plan shows what it changes")
     return 0
+
+
+def _place(settings: "Settings", last: str, store: "SqliteStore") -> "tuple[Head, str]":
+    """Where the ref stands; and the commit followed last in words, no more than its id if it cannot be read.
+
+    Raises:
+        DesiredStateError: the ref names no commit that could be followed, whatever was followed before.
+    """
+    from reconciler import wiring
+
+    try:
+        head = wiring.commits(settings, store).head
+    except DesiredStateError:
+        if not last:
+            raise
+        meant = wiring.commits(settings).head
+        return replace(meant, newest=meant.commit.id, kind="rewritten"), f"{short(last)}, which cannot be read any more"
+    return head, named(head.commit)
 
 
 def _check(head: "Head", commit: str) -> None:

@@ -64,7 +64,8 @@ def sync(session: Session, task: tuple[str, ...], wait: bool, timeout_s: float) 
             return 0
         code = _Wait(store, task, sequence, timeout_s).run()
         followed = followed_by_daemon(settings, store)
-    for remark in heads.remarks(followed):
+    edits = wiring.edits(settings, followed.head.commit.id) if followed.head else ()
+    for remark in (*heads.remarks(followed), *edits):
         warn(remark)
     return code or (_HELD if heads.is_behind(followed) else 0)
 

@@ -1,6 +1,6 @@
 """What state every task is in: as a running daemon said it, or else by the files and records themselves.
 
-Beside a daemon no file is read and no secret is needed, so that a fleet of 10,000 tasks is shown at once.
+Beside a daemon no task is read and no secret is needed, so that a fleet of 10,000 tasks is shown at once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -144,7 +144,8 @@ class Viewer:
         followed = followed_by_daemon(self._settings, self._store)
         channel, subject = TROUBLED
         trouble = self._store.notified(channel).get(subject)
-        remarks = (*heads.remarks(followed), *((f"nothing is sent at all: {trouble}",) if trouble else ()))
+        edits = wiring.edits(self._settings, followed.head.commit.id) if followed.head else ()
+        remarks = (*heads.remarks(followed), *edits, *((f"nothing is sent at all: {trouble}",) if trouble else ()))
         if not states:
             remarks = (*remarks, "the daemon has said nothing of any task yet")
         return View(True, source, tasks, remarks, self._troubles(), str(daemon), followed)

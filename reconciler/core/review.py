@@ -27,11 +27,27 @@ def remarks(before: Task, after: Task, changes: Iterable[Change] = ()) -> tuple[
     )
 
 
+def lets_through(before: Task, after: Task) -> bool:
+    """Whether `task.json` holds less back than it did: then more may be sent than what differs between the two.
+
+    Args:
+        before: the task as it was.
+        after: the task as it is now; both have the same address.
+    """
+    return (
+        (after.allow_delete and not before.allow_delete)
+        or (before.suspend is not None and after.suspend is None)
+        or not set(after.allow) <= set(before.allow)
+        or not set(before.protect) <= set(after.protect)
+    )
+
+
 def _members(before: Task, after: Task) -> Iterator[str]:
+    resumed = ": what was changed while it was suspended is sent" if after.suspend is None else ""
     members: tuple[tuple[str, Json, Json, str], ...] = (
         ("allowDelete", before.allow_delete, after.allow_delete, _OF_DELETION[after.allow_delete]),
         ("cmRegion", before.cm_region, after.cm_region, ""),
-        ("suspend", _suspension(before.suspend), _suspension(after.suspend), ""),
+        ("suspend", _suspension(before.suspend), _suspension(after.suspend), resumed),
         ("labels", dict(before.labels) or None, dict(after.labels) or None, ""),
     )
     for name, was, now, meaning in members:
@@ -40,7 +56,8 @@ def _members(before: Task, after: Task) -> Iterator[str]:
 
 
 _OF_DELETION = {
-    True: ": a key that is removed from the files is deleted on the component",
+    True: ": a key that is removed from the files is deleted on the component, and so are those that were removed"
+    " before and stayed there",
     False: ": a key that is removed from the files stays on the component",
 }
 

@@ -4,11 +4,14 @@ Source:
     https://en.oceanbase.com/docs/enterprise-oms-doc-en-10000000001395838 (structure, defaults, matching order)
 """
 
+import json
 from collections.abc import Iterable, Iterator
 
+from reconciler.core import secrets
 from reconciler.model import Danger, DangerLevel, Json, JsonObject, Part
 
 _LEVELS = ("database", "table", "column")
+_MOST_NAMES = 10  # of what an added rule holds
 
 _GONE = Danger(
     DangerLevel.CONFIRM,
@@ -49,7 +52,7 @@ def _rules(
     for key, rule in after.items():
         subject = _subject(parents, rule)
         if key not in before:
-            yield Part("added", subject, _mapping(rule), joined)
+            yield Part("added", subject, _inside(rule, parents), joined)
         elif before[key] != rule:
             yield from _members(before[key], rule, subject, joined, left)
             names = (*parents, str(rule.get("name")))
@@ -74,7 +77,15 @@ def _members(old: JsonObject, new: JsonObject, subject: str, joined: Danger, lef
             "changed", subject, "all true -> false" if narrower else "all false -> true", left if narrower else joined
         )
     if old.get("attr") != new.get("attr"):
-        yield Part("changed", subject, "attr")
+        yield Part("changed", subject, f"attr {_attributes(old.get('attr'), new.get('attr'))}")
+
+
+def _attributes(old: Json, new: Json) -> str:
+    """Both sides of what filters rows or columns; of secrets that they differ."""
+    before, after = (
+        "none" if side is None else json.dumps(secrets.shown(side), ensure_ascii=False) for side in (old, new)
+    )
+    return f"{before} -> {after}" if before != after else f"{before}: «secret changed»"
 
 
 def _by_key(rules: list[Json]) -> dict[Key, JsonObject]:
@@ -92,9 +103,25 @@ def _level(parents: tuple[str, ...]) -> str:
 
 def _subject(parents: tuple[str, ...], rule: JsonObject) -> str:
     """`table shop.orders`, `table shop.order_* (fn)`."""
+    return f"{_level(parents)} {_name(rule, parents)}"
+
+
+def _name(rule: JsonObject, parents: tuple[str, ...] = ()) -> str:
     func = f" ({rule['func']})" if "func" in rule else ""
-    return f"{_level(parents)} {'.'.join((*parents, str(rule.get('name'))))}{func}"
+    return f"{'.'.join((*parents, str(rule.get('name'))))}{func}"
 
 
-def _mapping(rule: JsonObject) -> str:
-    return f'map "{rule["map"]}"' if "map" in rule else ""
+def _inside(rule: JsonObject, parents: tuple[str, ...]) -> str:
+    """What is to be said of a new rule beyond its name: `map "y"; tables orders, order_* (fn)`."""
+    told = [f'map "{rule["map"]}"'] if "map" in rule else []
+    if "attr" in rule:
+        told.append(f"attr {json.dumps(rule['attr'], ensure_ascii=False)}")
+    names = [_name(sub) for sub in _sub(rule) if isinstance(sub, dict)]
+    if names:
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        only = "only " if "all" in rule else ""
+        level = _level((*parents, ""))
+        told.append(f"{only}{level}{'' if len(names) == 1 else 's'} {', '.join(names[:_MOST_NAMES])}{more}")
+    elif "all" in rule:
+        told.append("all false")
+    return "; ".join(told)

@@ -102,7 +102,8 @@ class Commits:
         """Move to the newest commit that may be followed, if that is due.
 
         Returns:
-            Tasks whose files are others than before; None: it may be any.
+            Tasks whose files are others than before; None: it may be any, or some are gone. That is judged by all of
+            the commit, in one look: a part of what vanished may be too little to freeze the rest.
 
         Raises:
             StateStoreError: which commit is followed cannot be read or written; nothing is lost, call it again.
@@ -111,7 +112,7 @@ class Commits:
             self._advance()
         self._remember()
         changed, self._changed = self._changed, frozenset()
-        return changed
+        return None if changed and self._has_lost(changed) else changed
 
     def next_s(self) -> float | None:
         """When to look at the ref again."""
@@ -199,6 +200,9 @@ class Commits:
         self._opened = self._open(self.look)
         self._opened.watch.start()
         return None
+
+    def _has_lost(self, tasks: frozenset[str]) -> bool:
+        return self._opened is not None and any(self._opened.source.entry(name) is None for name in tasks)
 
     def _break(self, error: ReconcilerError) -> None:
         """Nothing can be read: said by the next look, which everybody has to hear of."""

@@ -14,18 +14,19 @@ A ref says which commit is the newest. It is followed when it passes three tests
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 
 from reconciler.core.render.words import safe
 from reconciler.errors import ConfigError, DesiredStateError
+from reconciler.git import edits
 from reconciler.git.newest import Newest
 from reconciler.git.program import Git
-from reconciler.git.repository import Repository
+from reconciler.git.repository import RENEW_S, Repository
 from reconciler.git.settings import GitSettings, is_fetchable
 from reconciler.git.tree import CommitEntry, CommitTree
 from reconciler.git.verdict import Judge, RefusedError, short
 from reconciler.model import Head, RawTask
 
-_MOST_NAMES = 5
 _DAMAGED = ("unreadable", "a readable file")  # rule and expectation of a file whose object is missing or corrupt
 
 
@@ -38,6 +39,7 @@ class GitSource:
         last: ref -> id of the commit followed last, "" when none was; None: whatever was read before counts as that.
         uncommitted: whether `remarks` tell of edits that are not committed: it takes git some 60 ms with 10,000 tasks.
         monotonic: the time, seconds; it decides when to look again at what was refused.
+        tick: called for every task that a new commit changed, so that somebody can see progress.
 
     Raises:
         ConfigError: the ref cannot be fetched.
@@ -55,6 +57,7 @@ class GitSource:
         *,
         uncommitted: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         if settings.remote and not is_fetchable(settings.ref):
             raise ConfigError(
@@ -65,6 +68,9 @@ class GitSource:
         self._settings = settings
         self._last = last
         self._uncommitted = uncommitted
+        self._tick = tick
+        self._monotonic = monotonic
+        self._renew_at = monotonic() + RENEW_S
         self._git = Git(repository)
         self._ref = Newest(repository, settings)
         self._judge = Judge(repository, settings, self._git, monotonic)
@@ -105,6 +111,7 @@ class GitSource:
             DesiredStateError: there is no commit that can be read, not even the one that was followed last.
             StateStoreError: which one was followed last cannot be told.
         """
+        self._renew()
         base = (self._last(self._settings.ref) if self._last else "") or self.revision
         newest = ""
         try:
@@ -115,6 +122,12 @@ class GitSource:
             changed = self._stay(base, newest, refused)
         self.remarks = (*self._readable().remarks, *self._remarks())
         return changed
+
+    def _renew(self) -> None:
+        if self._monotonic() >= self._renew_at:
+            self._renew_at = self._monotonic() + RENEW_S
+            with suppress(DesiredStateError):  # what is wrong with it is found when it is read
+                self.repository.renew()
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
@@ -132,7 +145,7 @@ class GitSource:
         try:
             tree = CommitTree(self.repository, newest, before=before)
             self.repository.commit(newest)
-            damage = _damage(tree, tree.differences(before)) if before and newest != base else ""
+            damage = _damage(tree, tree.differences(before), self._tick) if before and newest != base else ""
         except DesiredStateError as error:
             damage = self._said(error)
         if damage:
@@ -188,35 +201,16 @@ class GitSource:
             yield f"commit {short(head.commit.id)} of {self._settings} stays in force; {newest}: {head.problem}"
         if self._ref.note:
             yield self._ref.note
-        if self._uncommitted and self._is_checked_out():
-            yield from self._edits()
-
-    def _is_checked_out(self) -> bool:
-        try:
-            return self.repository.workdir is not None and self.repository.resolve("HEAD") == self.revision
-        except DesiredStateError:
-            return False
-
-    def _edits(self) -> Iterator[str]:
-        try:
-            names = self._git.uncommitted()
-        except DesiredStateError as error:
-            yield f"whether there are edits that are not committed cannot be told: {error}"
-            return
-        if names:
-            number = "1 file that differs" if len(names) == 1 else f"{len(names)} files that differ"
-            also = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-            listed = ", ".join(safe(name) for name in names[:_MOST_NAMES])
-            where = f"from commit {short(self.revision)} in the working tree"
-            yield f"{number} {where}, not committed and so not looked at: {listed}{also}"
+        if self._uncommitted:
+            yield from edits.remarks(self.repository, self._git, self.revision)
 
 
-def _damage(tree: CommitTree, names: Collection[str]) -> str:
+def _damage(tree: CommitTree, names: Collection[str], tick: Callable[[], None]) -> str:
     """The first file of these tasks whose object cannot be read; "" when all can."""
-    entries = (entry for name in sorted(names) if (entry := tree.entry(name)))
-    violations = (violation for entry in entries for violation in entry.read().violations)
-    for violation in violations:
-        if (violation.rule, violation.expected) == _DAMAGED:
-            where = f"{violation.file} of commit {short(tree.revision)}"
-            return f"{where} cannot be read: {violation.found}. {violation.suggestion}"
+    for entry in (entry for name in sorted(names) if (entry := tree.entry(name))):
+        tick()
+        for violation in entry.read().violations:
+            if (violation.rule, violation.expected) == _DAMAGED:
+                where = f"{violation.file} of commit {short(tree.revision)}"
+                return f"{where} cannot be read: {violation.found}. {violation.suggestion}"
     return ""

@@ -13,7 +13,7 @@ from pygit2.enums import FileMode
 
 from reconciler.core.layout import joined
 from reconciler.git.history import MissingError
-from reconciler.git.repository import Repository
+from reconciler.git.repository import RENEW_S, Repository
 from reconciler.git.walk import Walk
 from reconciler.model import Commit, Origins
 
@@ -105,6 +105,7 @@ class LastCommits:
         self._open_repository = open_repository
         self._monotonic = monotonic
         self._repository: Repository | None = None
+        self._renew_at = monotonic() + RENEW_S
         self._walks: dict[tuple[str, str], Walk] = {}  # {(commit, folder): walk}
         self._guard = threading.Lock()
 
@@ -122,6 +123,7 @@ class LastCommits:
             DesiredStateError: the repository cannot be opened.
         """
         with self._guard:
+            self._let_go()
             self._repository = self._repository or self._open_repository()
             walk = self._walk(self._repository, commit_id, task)
             until = self._monotonic() + LONGEST_WAIT_S
@@ -129,10 +131,15 @@ class LastCommits:
                 walk.step()
             return self._repository.commit(walk.tasks[task]) if task in walk.tasks else None
 
+    def _let_go(self) -> None:
+        """Walks have documents of history in them, and an open repository has all packs that it ever read."""
+        if len(self._walks) >= _MOST_WALKS or self._monotonic() >= self._renew_at:
+            self._walks.clear()
+            self._repository = None
+            self._renew_at = self._monotonic() + RENEW_S
+
     def _walk(self, repository: Repository, commit_id: str, task: str) -> Walk:
         folder = task.rpartition("/")[0]
-        if len(self._walks) >= _MOST_WALKS:
-            self._walks.clear()
         walk = self._walks.get((commit_id, folder)) or _walk_of_all(repository, commit_id, folder)
         if walk.head.is_readable:
             self._walks[commit_id, folder] = walk

@@ -22,6 +22,11 @@ _EARLIEST = -62_135_510_400  # 0001-01-02 and 9999-12-30, seconds since 1970: th
 _LATEST = 253_402_128_000
 _DAY_MIN = 24 * 60
 
+RENEW_S = 600.0
+"""How long to keep a repository open: libgit2 lets go of no pack that it ever read, though a repack has removed it."""
+
+pygit2.settings.cache_max_size(8 << 20)  # bytes of small objects, in all repositories; libgit2 would keep 256 MiB
+
 
 class Repository:
     """A repository, and the folder of its trees that holds the desired state.
@@ -55,6 +60,17 @@ class Repository:
         except FAILURES as error:
             raise refusal(path, place, error) from error
         return cls(opened, _folder(opened, path, Path(real)), str(path))
+
+    def renew(self) -> None:
+        """Open it anew; what was read before stays valid, and is let go of when nobody has it any more.
+
+        Raises:
+            DesiredStateError: that cannot be done now; it stays open as it is.
+        """
+        try:
+            self.opened = pygit2.Repository(self.opened.path, RepositoryOpenFlag.NO_SEARCH)
+        except FAILURES as error:
+            raise refusal(Path(self.shown), self.git_dir, error) from error
 
     @property
     def git_dir(self) -> Path:

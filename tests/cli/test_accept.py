@@ -4,6 +4,7 @@ from contextlib import closing
 
 import pytest
 
+from reconciler import wiring
 from reconciler.cli.view import Viewer
 from reconciler.config import load
 from tests.cli.said import daemon_that_said, opened, word
@@ -71,11 +72,76 @@ def test_a_second_time_there_is_nothing_to_accept(project, rewritten):
     assert (ended.code, "is followed already: nothing to accept" in ended.out) == (0, True)
 
 
+def collect(project):
+    """Take from the bare repository what no branch of it leads to."""
+    published = Repo(project.root / "config.git")
+    published.git("reflog", "expire", "--expire=now", "--all")
+    published.git("gc", "--quiet", "--prune=now")
+
+
+def test_what_was_followed_may_be_gone_from_the_repository(project, rewritten):
+    before, newest = rewritten
+    collect(project)
+    told = project.reconciler("plan")
+    assert (told.code, f"reconciler accept {newest[:12]} --reason" in told.err) == (1, True)
+    ended = project.reconciler("accept", newest[:12], "--reason", "collected meanwhile")
+    assert (ended.code, followed(project)) == (0, newest)
+    assert f"in place of {before[:7]}, which cannot be read any more; the next apply" in ended.out
+    assert project.reconciler("plan", "--format", "json").json["revision"] == newest
+
+
+def test_what_is_not_meant_is_refused_although_what_was_followed_is_gone(project, work, rewritten, monkeypatch):
+    before, newest = rewritten
+    collect(project)
+    other = project.reconciler("accept", before, "--reason", "x")
+    assert (other.code, f"is not what main names now, which is {newest[:7]}" in other.err) == (1, True)
+    monkeypatch.setenv("RECONCILER_DESIRED_STATE__REQUIRE_SIGNED", "true")
+    unsigned = project.reconciler("accept", newest, "--reason", "x")
+    assert (unsigned.code, "has no good signature" in unsigned.err, followed(project)) == (1, True, before)
+
+
 def test_a_commit_that_the_ref_does_not_name_is_refused(project, rewritten):
     before, newest = rewritten
     ended = project.reconciler("accept", before, "--reason", "x")
     assert (ended.code, followed(project)) == (1, before)
     assert f"is not what main names now, which is {newest[:7]}" in ended.err
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Have something happen after the repository was looked at so many times by the command."""
+
+    def meanwhile(times, happens):
+        looks, really = [], wiring.commits
+
+        def commits(*arguments, **named):
+            found = really(*arguments, **named)
+            looks.append(1)
+            if len(looks) == times:
+                happens()
+            return found
+
+        monkeypatch.setattr(wiring, "commits", commits)
+
+    return meanwhile
+
+
+def test_a_ref_that_moves_meanwhile_is_not_accepted(project, work, rewritten, meanwhile):
+    meanwhile(1, lambda: (work.commit("One more"), push(work)))
+    ended = project.reconciler("accept", rewritten[1], "--reason", "x")
+    assert (ended.code, f"main moved meanwhile, to {work.head()[:7]}" in ended.err) == (1, True)
+    assert followed(project) == rewritten[0]
+
+
+def test_what_a_daemon_follows_meanwhile_is_not_overwritten(project, rewritten, meanwhile):
+    def the_daemon_goes_on():
+        with closing(opened(project)) as store:
+            store.set_head("main", "1234567890" * 4)
+
+    meanwhile(2, the_daemon_goes_on)
+    ended = project.reconciler("accept", rewritten[1], "--reason", "x")
+    assert (ended.code, "followed another commit of main meanwhile" in ended.err) == (1, True)
+    assert followed(project) == "1234567890" * 4
 
 
 def test_nothing_is_accepted_where_the_ref_is_gone(project, work, rewritten):

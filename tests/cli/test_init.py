@@ -52,6 +52,8 @@ def test_a_repository_that_is_there_is_used(start, tmp_path):
     assert "git repository" not in start("config").out
     assert repo.git("symbolic-ref", "HEAD") == "refs/heads/trunk"
     assert 'ref = "trunk"' in (repo.path / "reconciler.toml").read_text()
+    workflow = (repo.path / ".github/workflows/reconciler.yml").read_text()
+    assert ('branches: ["trunk"]' in workflow, "main" in workflow.partition("jobs:")[0]) == (True, False)
 
 
 def test_in_a_folder_of_a_repository_there_is_no_pipeline_and_it_says_so(start, tmp_path):

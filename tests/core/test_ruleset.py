@@ -56,7 +56,16 @@ def test_changed_order_is_told_once_for_a_level(level, subject):
         pytest.param({"map": "y"}, {}, 'map "y" -> "x"', id="map back to the name"),
         pytest.param({}, {"all": "false"}, "all true -> false", id="narrower"),
         pytest.param({"all": "false"}, {}, "all false -> true", id="wider"),
-        pytest.param({}, {"attr": {"a": "1"}}, "attr", id="attributes"),
+        pytest.param({}, {"attr": {"a": "1"}}, 'attr none -> {"a": "1"}', id="attributes"),
+        pytest.param(
+            {"attr": {"a": "1"}}, {"attr": {"a": "2"}}, 'attr {"a": "1"} -> {"a": "2"}', id="other attributes"
+        ),
+        pytest.param(
+            {"attr": {"token": f"«secret:{'a' * 64}»"}},
+            {"attr": {"token": f"«secret:{'b' * 64}»"}},
+            'attr {"token": "«secret»"}: «secret changed»',
+            id="secret attributes",
+        ),
     ],
 )
 def test_changed_member_is_told(old, new, text):
@@ -65,6 +74,35 @@ def test_changed_member_is_told(old, new, text):
 
 def test_target_name_of_an_added_rule_is_told():
     assert told([], [{"name": "x", "map": "y"}]) == ['added database x map "y"']
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        pytest.param({"sub": [{"name": "a"}]}, "table a", id="one table"),
+        pytest.param(
+            {"all": "false", "sub": [{"name": "a"}, {"name": "b_*", "func": "fn"}]},
+            "only tables a, b_* (fn)",
+            id="only",
+        ),
+        pytest.param({"all": "false"}, "all false", id="nothing inside"),
+        pytest.param({"map": "y", "attr": {"dml": "i"}}, 'map "y"; attr {"dml": "i"}', id="filter"),
+        pytest.param(
+            {"sub": [{"name": str(number)} for number in range(1200)]},
+            "tables 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1,190 more",
+            id="many",
+        ),
+    ],
+)
+def test_what_an_added_rule_holds_is_told(rule, text):
+    assert told([], [{"name": "x", **rule}]) == [f"added database x {text}"]
+
+
+def test_columns_of_an_added_table_are_told():
+    old = at(1, [])
+    assert told(old, at(1, [{"name": "x", "all": "false", "sub": [{"name": "id"}]}])) == [
+        "added table shop.x only column id"
+    ]
 
 
 def test_pattern_and_exact_name_are_two_rules():

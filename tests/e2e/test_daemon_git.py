@@ -4,11 +4,12 @@ import hashlib
 import hmac
 import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.daemons import Site
+from tests.e2e.daemons import Site, until
 from tests.repositories import Repo, git_environment
 
 FIVE = ("a", "b", "c", "d", "e")
@@ -117,6 +118,8 @@ def test_what_is_committed_is_sent_and_an_edit_alone_is_not(local):
     local.site.throttle("shop", to=4000)
     daemon.look_again()
     assert local.site.sent == []
+    for command in (("status",), ("explain", "shop"), ("sync", "--wait")):
+        assert "not committed and so not looked at: shop/coordinator.json" in local.site.run(*command).err
     made = local.repo.commit("Raise the throttle")
     local.site.calls(1)
     local.site.settles()
@@ -176,6 +179,27 @@ def test_a_renamed_task_keeps_its_record_and_makes_no_call(local):
     assert local.site.sent == []
 
 
+def test_other_line_endings_and_modes_make_no_call(local):
+    daemon = local.started_with("shop", "mail")
+    for file in (local.site.desired / "shop").iterdir():
+        file.write_bytes(b"\r\n".join(file.read_bytes().replace(b"{", b"{\n", 1).splitlines()) + b"\r\n")
+        file.chmod(0o755)
+    made = local.repo.commit("As another system writes it")
+    local.reads(made)
+    daemon.until(lambda: daemon.metric("passes_total", cause="commit") == 1, "a look")
+    daemon.look_again()
+    assert (local.site.sent, set(local.site.states.values())) == ([], {"synced"})
+
+
+def test_a_commit_that_takes_a_third_away_changes_nothing_of_the_rest(local):
+    daemon = local.started_with(*FIVE, "f", "g", "h")
+    local.repo.git("rm", "-rq", *(f"desired_state/{task}" for task in "cdef"))
+    local.commit("a", "b", "h", to=4000)
+    daemon.until(lambda: "4 of 8 known tasks are gone" in local.site.run("status").err, "frozen")
+    daemon.look_again()
+    assert local.site.sent == []
+
+
 def test_after_kill_9_nothing_is_sent_but_what_was_committed_meanwhile(local):
     local.started_with("shop", "mail").kill()
     daemon = local.site.start()
@@ -224,6 +248,17 @@ def test_another_ref_is_followed_after_a_reload(local):
     local.reads(made)
     local.site.calls(1)
     local.site.settles()
+
+
+def test_reloads_leave_nothing_open(local):
+    daemon = local.started_with("shop")
+    open_ = []
+    for times in range(1, 5):
+        daemon.reload()
+        daemon.says("the configuration was read anew", times=times)
+        daemon.look_again()
+        open_.append(daemon.descriptors)
+    assert open_[-1] <= open_[0]
 
 
 def test_sync_takes_what_was_just_committed(local):
@@ -302,12 +337,15 @@ def test_a_remote_that_cannot_be_reached_leaves_the_last_commit_in_force(shared)
 
 def test_a_fetch_that_hangs_holds_up_neither_start_nor_stop(shared):
     shared.started_with("shop").stop()
-    shared.site.environment["GIT_SSH_COMMAND"] = "sh -c 'sleep 600' ssh"
+    told = shared.site.root / "pid"
+    shared.site.environment["GIT_SSH_COMMAND"] = f"sh -c 'echo $$ > {told}; exec sleep 600' ssh"
     shared.site.configure(desired_state={"remote": "ssh://nowhere/config.git"})
     daemon = shared.site.start()
+    daemon.until(lambda: told.exists() and told.read_text().strip(), "ssh")
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 10
+    until(lambda: not Path("/proc", told.read_text().strip()).exists(), "the end of what git started", 5)
 
 
 def test_a_signed_push_of_a_code_host_fetches_at_once(shared):

@@ -131,6 +131,15 @@ def test_a_base_that_is_not_there_says_what_to_fetch(repo):
     assert "GIT_DEPTH: 0" in sh(repo.path, "plan.sh", "0" * 40, "report.md").err
 
 
+def test_where_nothing_can_be_compared_no_report_is_promised(repo):
+    repo.git("rm", "-r", "--quiet", "desired_state")
+    repo.commit("nothing left")
+    ended = sh(repo.path, "plan.sh", "main", "report.md")
+    assert (ended.code, "see the report" in ended.err, "there is no report" in ended.err) == (1, False, True)
+    assert "the desired state cannot be read from commit" in ended.err
+    assert not (repo.path / "report.md").exists()
+
+
 def test_a_report_of_before_is_never_left_behind(repo):
     repo.write("report.md", "of before")
     (repo.path / "reconciler.toml").unlink()

@@ -142,6 +142,16 @@ def test_a_commit_changes_the_tasks_whose_files_it_changes(bench):
     assert bench.said.head.commit.id == second
 
 
+def test_a_commit_that_takes_tasks_away_has_everything_looked_at_in_one_go(bench):
+    """In parts, the first ones would be sent before enough of it had vanished for the whole to be frozen."""
+    bench.publish("mail", "pay", "shop")
+    bench.started()
+    bench.work.git("rm", "-rq", "desired_state/pay")
+    bench.publish("shop", coordinator={"throttleRps": "4000"})
+    assert bench.take() is None
+    assert (bench.events[-1].tasks, bench.take()) == (2, frozenset())
+
+
 def test_the_ref_is_looked_at_when_it_is_told_to_have_moved_and_else_once_a_second(bench):
     bench.publish("shop")
     bench.started()

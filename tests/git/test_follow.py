@@ -529,6 +529,18 @@ def test_a_damaged_commit_is_not_followed(followed, repo, name, harm, restart):
     assert "cannot be read" in followed.head.problem
 
 
+def test_progress_is_told_while_the_changed_files_of_a_commit_are_tried(followed, repo):
+    """A commit that changes thousands of tasks takes seconds: the service manager would take the daemon for hung."""
+    ticks = []
+    last = lambda ref: followed.recorded.get(ref, "")  # noqa: E731
+    source = GitSource(followed.source.repository, followed.settings, last, tick=lambda: ticks.append(1))
+    source.advance()
+    assert ticks == []
+    repo.commit("two", task("shop", "[1]") | task("a") | task("b"))
+    source.advance()
+    assert len(ticks) == len(followed.advance()) == 3
+
+
 def test_a_mistake_of_a_task_is_followed(followed, repo):
     repo.write("shop/task.json", None).symlink_to("/etc/passwd")
     repo.commit("second")

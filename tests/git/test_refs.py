@@ -83,6 +83,17 @@ def test_what_moves_a_ref_is_told(watched, repo, command):
     assert watched.is_told()
 
 
+def test_a_branch_that_stands_in_packed_refs_alone_is_told(watched, repo):
+    repo.git("pack-refs", "--all")
+    watched.forget()
+    packed = repo.path / ".git" / "packed-refs"
+    moved = packed.with_name("packed-refs.new")  # as git writes it
+    moved.write_text(packed.read_text().replace(repo.head(), repo.git("commit-tree", "-m", "x", "HEAD^{tree}")))
+    watched.forget()
+    moved.rename(packed)
+    assert watched.is_told(1)
+
+
 def test_reset_and_merge_are_told(watched, repo):
     repo.commit("second")
     watched.forget()

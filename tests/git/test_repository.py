@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import tempfile
@@ -455,3 +456,48 @@ def test_a_repository_that_is_gone_is_an_error(repo):
     shutil.rmtree(repo.path)
     with pytest.raises(DesiredStateError):
         repository.resolve("main")
+
+
+# --- staying open for years ------------------------------------------------------------------------------------------
+
+
+def lost_packs(repo):
+    """Packs that this process has open although they are gone."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {
+        line.partition(str(repo.path))[2] for line in lines if str(repo.path) in line and line.endswith("(deleted)")
+    }
+
+
+def test_packs_that_a_repack_removed_are_let_go_of(repo):
+    repository = Repository.discover(repo.path)
+    for number in range(3):
+        commit = repo.commit(f"number {number}", {f"{number}.txt": f"{number}"})
+        repo.git("repack", "-adq")
+        assert repository.commit(commit).subject == f"number {number}"
+    assert lost_packs(repo)
+    repository.renew()
+    gc.collect()
+    assert repository.commit(commit).subject == "number 2"
+    assert lost_packs(repo) == set()
+
+
+def test_a_worktree_and_a_bare_repository_stay_what_they_are_when_renewed(repo, tmp_path):
+    repo.commit("first", {"shop/task.json": "{}"})
+    repo.git("worktree", "add", "--quiet", str(tmp_path / "other"))
+    repo.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    for path in (tmp_path / "other" / "shop", tmp_path / "bare.git" / "shop"):
+        repository = Repository.discover(path)
+        before = repository.git_dir, repository.workdir, repository.resolve("HEAD")
+        repository.renew()
+        assert (repository.git_dir, repository.workdir, repository.resolve("HEAD")) == before
+
+
+def test_a_repository_that_went_away_stays_open_as_it_was(repo, tmp_path):
+    commit = repo.commit("first")
+    repository = Repository.discover(repo.path)
+    assert repository.commit(commit).subject == "first"
+    repo.path.rename(tmp_path / "away")
+    with pytest.raises(DesiredStateError):
+        repository.renew()
+    assert repository.commit(commit).subject == "first"

@@ -13,6 +13,7 @@ from reconciler.model import NO_ORIGINS, Action, Change, Item, Origins, Plan
 
 Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
 SHORT_ID = 16
+_LONGEST_PART = 500  # characters
 
 _STYLES: dict[str, Style] = {"+": "added", "-": "removed", "~": "changed", "·": "dim"}
 _PART_SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
@@ -123,8 +124,8 @@ def _change(change: Change, commit: str) -> Iterator[Line]:
     yield (Span(f"  {sign} {place}", _STYLES[sign]), Span(_values(change)), aside)
     for part in change.parts:
         mark = _PART_SIGNS[part.kind]
-        text = f"  {part.text}" if part.text else ""
-        yield (Span(f"      {mark} {words.safe(part.subject)}", _STYLES[mark]), Span(words.safe(text)))
+        text = f"  {words.short(part.text, _LONGEST_PART)}" if part.text else ""
+        yield (Span(f"      {mark} {words.short(part.subject, _LONGEST_PART)}", _STYLES[mark]), Span(text))
 
 
 def _values(change: Change) -> str:

@@ -19,20 +19,33 @@ Source:
     https://en.oceanbase.com/docs/enterprise-oms-doc-en-10000000000862086
 """
 
-_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that nobody sees; less the one that makes a symbol an emoji.
+
+Source:
+    https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
+"""
 _INTEGER = re.compile(r"-?[0-9]{1,19}")  # longer ones are no amounts
 
 
 def safe(text: str) -> str:
-    r"""*text* with everything that could move a cursor, hide or reorder text written out: `\x1b`, `\u202e`."""
-    if text.isprintable():
+    r"""*text* with everything that could move a cursor, hide or reorder text written out: `\x1b`, `\u202e`.
+
+    So are spaces that only look like one: who pasted `\xa0` into a value has to see it.
+    """
+    if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(c) if is_unsafe(c) else c for c in text)
 
 
 def is_unsafe(character: str) -> bool:
-    """Whether a character could move a cursor, hide or reorder text."""
-    return unicodedata.category(character) in _UNSAFE
+    """Whether a character could move a cursor, hide or reorder text, or is not seen, or not for what it is."""
+    if character == " ":
+        return False
+    return unicodedata.category(character) in _UNSAFE or _UNSEEN.match(character) is not None
 
 
 def _escaped(character: str) -> str:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.render import text
-from reconciler.model import Action, Item, Origins, Suspension
+from reconciler.model import Action, Change, ChangeKind, Item, Origins, Part, Suspension
 from tests.core.builders import applied, few, plan_of, planned, sample_items, task, whole
 from tests.core.render.samples import EVIL, RAISE, TABLES, hostile_plan, origins_of
 
@@ -108,6 +108,12 @@ def test_noop_with_keys_left_in_place_is_listed():
 def test_list_without_rules_is_told_by_its_parts():
     found = planned(few(sink={"a": ["1", "3"]}), applied(few(sink={"a": ["1", "2"]})))
     assert '  ~ sink/a\n      ~ /1  "2" -> "3"\n' in text.plain(plan_of(found), "d")
+
+
+def test_a_huge_part_is_shortened():
+    huge = Change("condition", "/a", ChangeKind.SET, [], ["x"], parts=(Part("added", "y" * 10_000, "x" * 10_000),))
+    report = text.plain(plan_of(item(Action.UPDATE, changes=(huge,))), "d")
+    assert max(map(len, report.splitlines())) < 1100
 
 
 def test_forced_rail_is_shown():

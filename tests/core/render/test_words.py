@@ -29,7 +29,9 @@ def change(section, key, old, new, **more):
         pytest.param("a\u2028b\u2029", "a\\u2028b\\u2029", id="line separators"),
         pytest.param("\U000e0041", "\\U000e0041", id="tag beyond the BMP"),
         pytest.param("\udcff", "\\udcff", id="lone surrogate"),
-        pytest.param("a\u00a0\u0300", "a\u00a0\u0300", id="space and accent"),
+        pytest.param("a\u00a0b\u3000", "a\\xa0b\\u3000", id="spaces that look like one"),
+        pytest.param("\u3164\u2800\U000e0100", "\\u3164\\u2800\\U000e0100", id="letters and marks that are not seen"),
+        pytest.param("e\u0301 \u26a0\ufe0f", "e\u0301 \u26a0\ufe0f", id="accent and emoji"),
     ],
 )
 def test_what_could_move_a_cursor_or_hide_is_written_out(text, shown):
@@ -157,6 +159,10 @@ VIOLATION = Violation("a", "a/sink.json", Place(4, 16), "/x", "schema", Severity
 )
 def test_violation_is_one_line_with_its_place(violation, line):
     assert words.violation(violation, "d") == line
+
+
+def test_values_that_differ_in_a_space_that_looks_like_one_do_not_look_alike():
+    assert words.change_of("-Xms16g -Xmx16g", "-Xms16g\u00a0-Xmx16g") == r'"-Xms16g -Xmx16g" -> "-Xms16g\xa0-Xmx16g"'
 
 
 def test_long_values_are_cut_round_their_difference():
