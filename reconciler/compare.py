@@ -200,7 +200,10 @@ class _Comparison:
         else:
             what = "new task" if was is None else "another address than before, so a new task"
             why = f"{what}: shown is all that its files hold; {_AT_FIRST_SIGHT[self._rules.new_tasks]}"
-        return replace(item, remarks=(*item.remarks, why)) if item.rail else replace(item, reason=why)
+        if item.rail:
+            return replace(item, remarks=(*item.remarks, why))
+        is_held = not is_wrong and self._rules.new_tasks is NewTasks.HOLD
+        return replace(item, reason=why, cost=() if is_held else item.cost)  # nothing restarts by merging it
 
     def _next(self, task: Task, previous: Task) -> Item:
         """Another version of a task."""

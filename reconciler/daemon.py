@@ -315,6 +315,11 @@ class Daemon:
         except ReconcilerError as error:
             self._store_failed(error)
             return
+        except Exception as error:  # noqa: BLE001 - the border: what a repository holds must not end the daemon
+            text = f"a defect of reconciler kept it from following the files, please report it: {self._describe(error)}"
+            self._hear(Notice("error", "defect", text))
+            self._store_failed(ReconcilerError(text))
+            return
         if names is None:
             self._want_everything_now(feed.cause)
         elif names:

@@ -221,6 +221,9 @@ class StateStore(Protocol):
     def search(self, wanted: Wanted) -> Sequence[tuple[JournalEntry, Commit | None]]:
         """Newest rows first, each with the commit that touched its task, where its attempt has one."""
 
+    def intent_of_plan(self, plan: str) -> JournalEntry | None:
+        """The newest attempt that was made for a plan, by its id or the beginning of it; None when there was none."""
+
     def revisions(self, beginning: str, limit: int) -> Sequence[str]:
         """Revisions of the journal that begin like that, sorted."""
 

@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from reconciler.config import Settings
     from reconciler.core.policy import Policy
     from reconciler.jobs import Result
-    from reconciler.model import Item, JsonObject, Plan
+    from reconciler.model import Item, JsonObject
     from reconciler.reconcile import Reconciler, Survey
     from reconciler.state.sqlite import SqliteStore
 
 LOCK_WAIT_S = 10.0
 _HELD = 3  # exit code
 _REVISION = 16  # characters of a revision that are shown
-_ROWS = 1000  # of a task's history, the newest, in which a plan is looked for
 
 
 @click.command()
@@ -187,16 +186,21 @@ class _Request:
 
     def _stale(self, survey: "Survey", store: "SqliteStore") -> str:
         """Why the plan is not the wanted one; "" when it is."""
+        from reconciler.core.status import moment
+
         plan, wanted = survey.plan, self._saved.id if self._saved else self._options.wanted
         if wanted is None:
             return ""
+        if sent := store.intent_of_plan(wanted):
+            return (
+                f"plan {wanted[:16]} was carried out before, and a plan runs once: {moment(sent.at)}, {sent.task};"
+                " nothing was done. reconciler history says how it ended, reconciler plan what is left"
+            )
         if not plan.id.startswith(wanted):
             return (
                 f"the plan is not {wanted[:16]} any more but {plan.id[:16]}: files, secrets, records or policy changed"
-                " since, other tasks were named, or it was carried out; nothing was done"
+                " since, or other tasks were named; nothing was done"
             )
-        if _was_carried_out(plan, store):
-            return f"plan {plan.id[:16]} was carried out before, and a plan runs once; nothing was done"
         if self._saved:
             self._saved.check(plan)
             if self._saved.revision != plan.revision:
@@ -280,11 +284,6 @@ class _Request:
             "results": rows,
             "summary": _counts(survey, results),
         }
-
-
-def _was_carried_out(plan: "Plan", store: "SqliteStore") -> bool:
-    """Whether something of just this plan was sent: serials tell, but for tasks that were forgotten since."""
-    return any(row.plan == plan.id for item in plan.to_send for row in store.history(item.task, _ROWS))
 
 
 def _with_a_way_out(error: StoreLockedError, store: "SqliteStore") -> StoreLockedError:

@@ -4,7 +4,10 @@ Exit codes of validate, plan and apply, the first that holds: 1 a task is invali
 2 (plan only) something would be sent; 0. Wrong usage is 64. Reading commands exit 0.
 """
 
+import errno
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,6 +20,8 @@ USAGE = 64
 FAILED = 1
 HELD = 3
 INTERRUPTED = 130
+
+_OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 COMMANDS = {
     "validate": ("validate", "Check the files: no network, no state, no secrets."),
@@ -91,8 +96,13 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+        sys.stdout.flush()
     except (click.UsageError, click.Abort, KeyboardInterrupt, ReconcilerError) as error:
         return _reported(error, _wanted_format(arguments))
+    except OSError as error:
+        if error.errno in _OF_OUTPUT and error.filename is None:
+            return _unwritten(error)
+        return _defect(error, _wanted_format(arguments))
     except Exception as error:  # noqa: BLE001 - the one border: what is no message for users is a defect
         return _defect(error, _wanted_format(arguments))
     return result if isinstance(result, int) else 0
@@ -119,6 +129,17 @@ def _reported(error: BaseException, format_: str) -> int:
     _print_failure(format_, type(error).__name__, message, code)
     warn(message if code == INTERRUPTED else f"reconciler: {message}")
     return code
+
+
+def _unwritten(error: OSError) -> int:
+    """Standard output is full or closed: nothing can be said there any more."""
+    from reconciler.cli.common import warn
+
+    # What is left in the buffer would be tried again when the process ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:  # a reader that has seen enough is no trouble
+        warn(f"reconciler: standard output cannot be written: {error.strerror}")
+    return FAILED
 
 
 def _defect(error: Exception, format_: str) -> int:

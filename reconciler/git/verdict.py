@@ -16,6 +16,8 @@ RETRY_S = 30.0
 
 _ACCEPTED = 12  # digits of a commit id in a command
 
+_TAKES_PUSHES = ("updateInstead", "ignore", "warn", "false")
+
 
 class RefusedError(Exception):
     """The newest commit is not followed.
@@ -129,11 +131,21 @@ class Judge:
 
 
 def _is_pushed_to(repository: Repository, ref: str) -> bool:
-    """Whether others decide what the ref names: in a bare repository, and for the branches that its worktrees share."""
+    """Whether others decide what the ref names.
+
+    In a bare repository, for the branches that its worktrees share, and where people may push to the branch that is
+    checked out.
+
+    Source:
+        git-config(1), receive.denyCurrentBranch
+    """
     if repository.workdir is None:
         return True
+    config = repository.opened.config
     try:
-        return ref != "HEAD" and repository.opened.config.get_bool("core.bare")
+        if "receive.denyCurrentBranch" in config and config["receive.denyCurrentBranch"] in _TAKES_PUSHES:
+            return True
+        return ref != "HEAD" and config.get_bool("core.bare")
     except FAILURES:  # it is not set
         return False
 

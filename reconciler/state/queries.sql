@@ -396,3 +396,11 @@ WHERE sequence BETWEEN :sequence + 1 AND :last AND kind IN ('intent', 'adopt') A
     WHERE head.kind = 'head' AND head.revision = journal.revision)
 ORDER BY sequence
 LIMIT 1;
+
+-- name: intent_of_plan
+-- Without an index: it is asked when somebody wants a plan that was saved before.
+SELECT sequence, at, kind, task, address, action, outcome, revision, plan, ticket, request_id, detail, hash
+FROM journal
+WHERE kind = 'intent' AND substr(plan, 1, length(:plan)) = :plan
+ORDER BY sequence DESC
+LIMIT 1;

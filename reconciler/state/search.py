@@ -25,6 +25,12 @@ def find(database: Database, wanted: Wanted) -> list[tuple[JournalEntry, Commit 
     return [(entry, _commit(database, entry)) for entry in entries]
 
 
+def intent_of_plan(database: Database, plan: str) -> JournalEntry | None:
+    """The newest attempt of a plan, by its id or the beginning of it."""
+    row = database.row("intent_of_plan", plan=plan)
+    return None if row is None else entry_of(row)
+
+
 def _numbers(database: Database, wanted: Wanted) -> Iterator[int]:
     """Numbers of the newest rows for each task, revision and outcome: more than wanted, all in all."""
     between = _between(database, wanted)

@@ -310,6 +310,11 @@ class SqliteStore:
         with self._database.reading() as database:
             return search.find(database, wanted)
 
+    def intent_of_plan(self, plan: str) -> JournalEntry | None:
+        """The newest attempt that was made for a plan, by its id or the beginning of it; None when there was none."""
+        with self._database.reading() as database:
+            return search.intent_of_plan(database, plan)
+
     def revisions(self, beginning: str, limit: int) -> Sequence[str]:
         """Revisions of rows of the journal that begin like that, sorted, at most so many."""
         with self._database.reading() as database:

@@ -402,7 +402,13 @@ def test_a_plan_goes_stale_when_anything_it_stands_on_changes(known, change, sav
     calls = len(known.simulator.calls)
     ended = known.reconciler("apply", "--yes", "--plan", wanted, "--format", "json")
     assert (ended.code, len(known.simulator.calls)) == (3, calls)
-    assert ended.json["refused"].startswith(f"the plan is not {plan_id_of(known, 'plan.json')[:16]} any more but ")
+    saved_id = plan_id_of(known, "plan.json")[:16]
+    why = (
+        f"plan {saved_id} was carried out before"
+        if change is carried_out
+        else f"the plan is not {saved_id} any more but "
+    )
+    assert ended.json["refused"].startswith(why)
     assert {row["status"] for row in ended.json["results"]} <= {"orphaned"}  # nothing was tried
 
 

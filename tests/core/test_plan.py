@@ -53,7 +53,9 @@ def told(item):
 
 
 def item(action=Action.NOOP, name="shop", **more):
-    return Item(id=f"{name}-{action.value}", task=name, action=action, reason="r", **{"intended": action, **more})
+    cost = ("restarts the component",) if action.sends else ()
+    known = {"intended": action, "cost": cost, **more}
+    return Item(id=f"{name}-{action.value}", task=name, action=action, reason="r", **known)
 
 
 def uncertain(given, *candidates, **members):

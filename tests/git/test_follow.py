@@ -727,3 +727,15 @@ def test_nothing_is_checked_out_yet(repo):
     followed = Followed(repo.path, uncommitted=True)
     followed.advance()
     assert followed.source.remarks == ()
+
+
+@pytest.mark.parametrize(("setting", "kind"), [("updateInstead", "rewritten"), ("refuse", "")])
+def test_a_working_tree_that_takes_pushes_is_guarded_like_a_bare_repository(repo, setting, kind):
+    repo.commit("first", task("shop"))
+    repo.commit("second", task("mail"))
+    repo.git("config", "receive.denyCurrentBranch", setting)
+    followed = Followed(repo.path)
+    followed.advance()
+    repo.git("commit", "--quiet", "--amend", "--message", "another second")
+    followed.advance()
+    assert followed.head.kind == kind

@@ -9,7 +9,7 @@ from typing import Literal
 
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
-from reconciler.model import NO_ORIGINS, Action, Change, Item, Origins, Plan
+from reconciler.model import NO_ORIGINS, Action, Change, Commit, Item, Origins, Plan
 
 Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
 SHORT_ID = 16
@@ -91,8 +91,8 @@ def item_lines(item: Item, root: str, origins: Origins) -> Iterator[Line]:
             yield (Span(f"    {words.violation(violation, root)}"),)
     else:
         yield (Span(f"    {why(item)}", "dim"),)
-    if item.task in origins.tasks:
-        yield (Span(f"    {words.commit(origins.tasks[item.task])}", "dim"),)
+    for commit in commits(item, origins):
+        yield (Span(f"    {words.commit(commit)}", "dim"),)
     for change in item.changes:
         yield from _change(change, _other_commit(item, change, origins))
     if item.changes and item.unchanged:
@@ -108,6 +108,13 @@ def why(item: Item) -> str:
     until = f" (until {item.until.isoformat(timespec='seconds')})" if item.until else ""
     rail = f"{item.rail}: " if item.rail else ""
     return words.safe(f"{rail}{item.reason}{until}")
+
+
+def commits(item: Item, origins: Origins) -> tuple[Commit, ...]:
+    """The task's last commit first, then the others that its changed keys come from."""
+    last = origins.tasks.get(item.task)
+    found = [last, *(origins.keys.get((item.task, change.path)) for change in item.changes)]
+    return tuple(dict.fromkeys(commit for commit in found if commit is not None))
 
 
 def _other_commit(item: Item, change: Change, origins: Origins) -> str:

@@ -120,7 +120,7 @@ def view(item: Item, root: str, origins: Origins) -> View:
         forced=item.forced,
         rows=[_row(item, change, origins) for change in item.changes],
         unchanged=item.unchanged,
-        commits=[_commit(found) for found in _commits(item, origins)],
+        commits=[_commit(found) for found in text.commits(item, origins)],
     )
 
 
@@ -197,13 +197,6 @@ def _found(violation: Violation, root: str) -> Found:
         suggestion=words.short(violation.suggestion, _LONGEST),
         rule=violation.rule,
     )
-
-
-def _commits(item: Item, origins: Origins) -> Sequence[Commit]:
-    """The task's last commit first, then the others that its changed keys come from."""
-    last = origins.tasks.get(item.task)
-    found = [last, *(origins.keys.get((item.task, change.path)) for change in item.changes)]
-    return list(dict.fromkeys(commit for commit in found if commit is not None))
 
 
 def _commit(found: Commit) -> Who:

@@ -74,7 +74,8 @@ def changed(pointer: str = "/a", danger: Danger | None = None, old: object = "1"
 def an_item(action: Action, name: str = "shop", **more: object) -> Item:
     """An item of one action."""
     number = sha256(ascii(name).encode()).hexdigest()
-    return Item(id=number, task=name, action=action, **{"intended": action, "reason": "r", **more})
+    cost = ("restarts the component",) if action.sends else ()
+    return Item(id=number, task=name, action=action, **{"intended": action, "reason": "r", "cost": cost, **more})
 
 
 def hostile_plan(evil: str) -> tuple[Plan, Origins]:

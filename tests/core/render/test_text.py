@@ -74,7 +74,8 @@ def summary_of(*items):
 
 
 def item(action, name="shop", **more):
-    return Item(id=name, task=name, action=action, reason="r", **{"intended": action, **more})
+    cost = ("restarts the component",) if action.sends else ()
+    return Item(id=name, task=name, action=action, reason="r", **{"intended": action, "cost": cost, **more})
 
 
 def test_report_of_several_tasks():
@@ -126,6 +127,7 @@ def test_forced_rail_is_shown():
         pytest.param([], "no tasks; no call.", id="no tasks"),
         pytest.param([item(Action.NOOP)], "1 unchanged; no call.", id="nothing to do"),
         pytest.param([item(Action.UPDATE)], "1 to update; restarts 1 component.", id="one"),
+        pytest.param([item(Action.UPDATE, cost=())], "1 to update; no call.", id="one that is held once it is there"),
         pytest.param([item(Action.ADOPT), item(Action.BLOCKED, "b")], "1 to adopt, 1 blocked; no call.", id="no call"),
     ],
 )
@@ -159,15 +161,16 @@ def test_task_names_its_last_commit_and_a_key_only_another_one():
     plan = plan_of(planned(whole(sink={"workerNum": "8", "printSql": "true"}), applied()))
     report = text.plain(plan, "d", origins=origins_of(plan)).splitlines()
     assert report[2] == "    aaaaaaa Ann Lee 2026-11-20 Raise throttle for shop"
-    assert report[3] == '  + sink/printSql  "true"   default false -> true'
-    assert report[4] == '  ~ sink/workerNum  "16" -> "8"   16 -> 8 threads   [bbbbbbb]'
+    assert report[3] == f"    bbbbbbb {TABLES.author} {TABLES.at:%Y-%m-%d} {TABLES.subject}"
+    assert report[4] == '  + sink/printSql  "true"   default false -> true'
+    assert report[5] == '  ~ sink/workerNum  "16" -> "8"   16 -> 8 threads   [bbbbbbb]'
 
 
 def test_key_names_its_commit_where_that_of_the_task_is_not_known():
     plan = plan_of(planned(whole(sink={"workerNum": "8"}), applied()))
     report = text.plain(plan, "d", origins=Origins(keys={("shop/orders", "/sink/workerNum"): TABLES}))
     assert "[bbbbbbb]" in report
-    assert TABLES.author not in report
+    assert f"    bbbbbbb {TABLES.author}" in report
 
 
 def test_invalid_task_names_its_last_commit():
