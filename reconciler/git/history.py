@@ -4,6 +4,7 @@ A history may end early: a shallow clone has no older commits, a partial one no 
 Whoever asks for what is not here gets a `MissingError`, which never leaves this package.
 """
 
+import sys
 from enum import Enum
 from typing import Any
 
@@ -106,8 +107,7 @@ class Version:
             MissingError: that cannot be told.
         """
         folder, _, name = path.rpartition("/")
-        tree = self.tree(folder)
-        return tree[name] if tree is not None and name in tree else None
+        return entry_of(self.tree(folder), name)
 
     def id_of(self, path: str) -> pygit2.Oid | None:
         """Id of a file or folder, equal for equal content; None when there is none.
@@ -143,6 +143,16 @@ class Version:
             return State.ABSENT
         value = decode(found.data).value if isinstance(found, pygit2.Blob) else None
         return State.BROKEN if value is None else value
+
+
+def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
+    """An entry of a tree; None when there is none, or no tree.
+
+    pygit2 (1.21) never lets go of the text that it was asked for. An interned one is the same object every time, so
+    what stays is one text for each name, and not one for each question.
+    """
+    known = sys.intern(name)
+    return tree[known] if tree is not None and known in tree else None
 
 
 def value(content: JsonObject | State, place: Tokens) -> Json | State:

@@ -15,7 +15,7 @@ from reconciler.core import pointer
 from reconciler.core.layout import joined
 from reconciler.errors import DesiredStateError
 from reconciler.git.frontier import Folder, Frontier, Group, Key, KeyName
-from reconciler.git.history import MissingError, State, Version, value
+from reconciler.git.history import MissingError, State, Version, entry_of, value
 from reconciler.git.links import LeavesError, Links
 from reconciler.git.renames import Renames
 from reconciler.git.repository import Repository
@@ -222,4 +222,5 @@ class Walk:
 
 
 def _id_in(tree: pygit2.Tree | None, name: str) -> pygit2.Oid | None:
-    return tree[name].id if tree is not None and name in tree else None
+    entry = entry_of(tree, name)
+    return entry.id if entry is not None else None

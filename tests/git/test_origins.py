@@ -1,9 +1,11 @@
 """Who changed what, in histories made by the real git program."""
 
+import gc
 import json
 import os
 import subprocess
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -774,3 +776,25 @@ def test_in_any_history_the_answer_made_the_value_and_nobody_touched_it_since(tm
         answer = found.keys.get(("shop", place))
         allowed = {number for number in makers if commits[number - 1][0] or now is not None}
         assert ids.index(answer.id) + 1 in allowed if answer else makers - allowed
+
+
+def test_asking_again_and_again_keeps_nothing(repo):
+    """A daemon asks for years: what pygit2 never lets go of must not grow with the number of questions."""
+    commit = repo.commit("first", {"shop/orders/task.json": "{}"})
+    repository = Repository.discover(repo.path)
+
+    def ask():
+        for _ in range(100):
+            assert last_commit(repository, commit, "shop/orders") is not None
+
+    ask()
+    tracemalloc.start()
+    try:
+        ask()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        ask()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 1000  # bytes
+    finally:
+        tracemalloc.stop()
