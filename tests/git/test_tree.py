@@ -570,3 +570,47 @@ def test_a_new_commit_opens_only_the_trees_on_the_way_to_what_changed_and_no_fil
     after = tree_of(repo, before=before)
     assert after.differences(before) == {"team-1/4"}
     assert len(after.names()) == 30
+
+
+def imported(repo, texts, parent=""):
+    """A commit of many files, made at once."""
+    author = "committer Ann <ann@example.com> 1700000000 +0000"
+    lines = ["commit refs/heads/main", author, "data 0", *([f"from {parent}"] if parent else [])]
+    lines += [f"M 100644 inline {path}\ndata {len(text)}\n{text}" for path, text in texts.items()]
+    repo.git("fast-import", "--quiet", "--force", input="\n".join(lines) + "\n")
+    return repo.git("rev-parse", "main")
+
+
+class Counted:
+    """An open repository that counts the objects it was asked for."""
+
+    def __init__(self, opened):
+        self.opened, self.reads = opened, 0
+
+    def __getattr__(self, name):
+        return getattr(self.opened, name)
+
+    def __getitem__(self, object_id):
+        self.reads += 1
+        return self.opened[object_id]
+
+
+def test_of_ten_thousand_tasks_only_the_one_that_changed_is_read(repo):
+    texts = {
+        f"{ROOT}/team-{number % 50:02}/task-{number:05}/{file}": f'{{"number": {number}}}'
+        for number in range(10_000)
+        for file in ("task.json", "sink.json")
+    }
+    first = imported(repo, texts)
+    repository = Repository.discover(repo.path / ROOT)
+    repository.opened = counted = Counted(repository.opened)
+    before = CommitTree(repository, first)
+    assert counted.reads > 10_000
+    changed = next(iter(texts))
+    second = imported(repo, {changed: '{"number": "another"}'}, parent=first)
+    counted.reads = 0
+    after = CommitTree(repository, second, before=before)
+    (name,) = after.differences(before)
+    assert (len(after.names()), f"{ROOT}/{name}/task.json", counted.reads < 10) == (10_000, changed, True)
+    assert after.entry(name).read().files["task.json"] == b'{"number": "another"}'
+    assert counted.reads < 15
