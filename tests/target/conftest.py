@@ -95,7 +95,10 @@ class Server:
                 return None
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        lengths = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        if not lengths:  # nobody of ours: who had this port before is still asked on it
+            return None
+        (length,) = lengths
         while len(body) < length:
             body += connection.recv(65536)
         return Request(head, body, number)
