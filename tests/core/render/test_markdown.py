@@ -237,7 +237,7 @@ def test_remarks_without_end_are_counted():
     assert "\n> and 14 more remarks: `reconciler plan --format html`\n" in report
 
 
-@pytest.mark.parametrize(("number", "size"), [(1, 20_000), (30, 20_000), (3_000, 1), (3_000, 300)])
+@pytest.mark.parametrize(("number", "size"), [(1, 20_000), (30, 5_000), (3_000, 1), (500, 300)])
 @pytest.mark.parametrize("text", ["x", "\U0001d4b3", "`", "\x1b", "<"], ids=ascii)
 def test_a_report_is_never_longer_than_a_code_host_takes(number, size, text):
     evil = text * size
