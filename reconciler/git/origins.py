@@ -27,7 +27,7 @@ _NO_FOLDER = ("", ".")  # what task files in the desired-state directory itself 
 
 _MAY_BE_TASKS = (FileMode.TREE, FileMode.LINK)
 
-_MOST_WALKS = 8  # that are kept, each for the tasks of one folder at one commit
+_MOST_WALKS = 64  # that are kept, each for the tasks of one folder at one commit
 
 _SHALLOW = (
     "the history here is shallow: who made older changes is not known; fetch all of it "
@@ -133,16 +133,18 @@ class LastCommits:
 
     def _let_go(self) -> None:
         """Walks have documents of history in them, and an open repository has all packs that it ever read."""
-        if len(self._walks) >= _MOST_WALKS or self._monotonic() >= self._renew_at:
+        if self._monotonic() >= self._renew_at:
             self._walks.clear()
             self._repository = None
             self._renew_at = self._monotonic() + RENEW_S
 
     def _walk(self, repository: Repository, commit_id: str, task: str) -> Walk:
         folder = task.rpartition("/")[0]
-        walk = self._walks.get((commit_id, folder)) or _walk_of_all(repository, commit_id, folder)
+        walk = self._walks.pop((commit_id, folder), None) or _walk_of_all(repository, commit_id, folder)
         if walk.head.is_readable:
-            self._walks[commit_id, folder] = walk
+            self._walks[commit_id, folder] = walk  # at the end: the one that was used longest ago goes first
+            while len(self._walks) > _MOST_WALKS:
+                del self._walks[next(iter(self._walks))]
         else:  # it may be there the next time, or the repository may be another one
             self._repository = None
         return walk

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.errors import DesiredStateError
 from reconciler.git import origins
 from reconciler.git.origins import LastCommits, find, last_commit
-from reconciler.git.repository import Repository
+from reconciler.git.repository import RENEW_S, Repository
 from tests.repositories import AUTHOR, Repo, git_environment, task_files
 
 FOLDER = "desired_state"
@@ -798,3 +798,13 @@ def test_asking_again_and_again_keeps_nothing(repo):
         assert tracemalloc.get_traced_memory()[0] - before < 1000  # bytes
     finally:
         tracemalloc.stop()
+
+
+def test_more_folders_than_are_remembered_have_their_commits_and_so_they_have_later(repo):
+    folders = [f"team-{number:02}" for number in range(70)]
+    commit = repo.commit("all", {f"{folder}/orders/task.json": "{}" for folder in folders})
+    now_s = [0.0]
+    last = LastCommits(lambda: Repository.discover(repo.path), monotonic=lambda: now_s[0])
+    for later_s in (0.0, 1.0, RENEW_S + 2.0):
+        now_s[0] = later_s
+        assert {last.find(commit, f"{folder}/orders").id for folder in folders} == {commit}
