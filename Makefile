@@ -19,7 +19,7 @@ run: $(READY) ## the simulator and the reconciler on desired_state/, until Ctrl-
 	$(BIN)/python scripts/demo.py
 
 test: $(READY) ## all tests, with branch coverage
-	$(BIN)/pytest --numprocesses 2 --cov --cov-report= $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='reconciler/core/*' --fail-under=100
 
