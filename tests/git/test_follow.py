@@ -7,7 +7,7 @@ import pytest
 from reconciler.errors import ConfigError, DesiredStateError
 from reconciler.git.follow import GitSource
 from reconciler.git.program import Git
-from reconciler.git.repository import Repository
+from reconciler.git.repository import RENEW_S, Repository
 from reconciler.git.settings import GitSettings
 from reconciler.git.verdict import RETRY_S
 from tests.git.signing import signed_by_gpg, signed_by_ssh, ssh_key
@@ -739,3 +739,18 @@ def test_a_working_tree_that_takes_pushes_is_guarded_like_a_bare_repository(repo
     repo.git("commit", "--quiet", "--amend", "--message", "another second")
     followed.advance()
     assert followed.head.kind == kind
+
+
+def test_a_repository_is_opened_anew_from_time_to_time_and_reads_on(repo, tmp_path):
+    repo.commit("first", task("shop"))
+    followed = Followed(repo.path)
+    followed.advance()
+    opened = followed.source.repository.opened
+    followed.now_s = RENEW_S
+    second = repo.commit("second", task("mail"))
+    assert (followed.advance(), followed.source.revision) == ({"mail"}, second)
+    assert followed.source.repository.opened is not opened
+    followed.now_s = 2 * RENEW_S
+    repo.path.rename(tmp_path / "away")
+    followed.advance()
+    assert followed.source.names() == ["mail", "shop"]
