@@ -22,7 +22,7 @@ _EARLIEST = -62_135_510_400  # 0001-01-02 and 9999-12-30, seconds since 1970: th
 _LATEST = 253_402_128_000
 _DAY_MIN = 24 * 60
 
-RENEW_S = 600.0
+RENEW_S = 120.0
 """How long to keep a repository open: libgit2 lets go of no pack that it ever read, though a repack has removed it."""
 
 pygit2.settings.cache_max_size(8 << 20)  # bytes of small objects, in all repositories; libgit2 would keep 256 MiB
