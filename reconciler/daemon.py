@@ -238,12 +238,12 @@ class Daemon:
             if answered:
                 self._store.set_notified(*FOLLOWED, str(answered[-1]))
         except ReconcilerError as error:
-            self._store_failed(error)
+            self._in_trouble(error)
             return
         for _ in answered:
             self._asked.popleft()
 
-    def _store_failed(self, error: ReconcilerError) -> None:
+    def _in_trouble(self, error: ReconcilerError) -> None:
         """Say so on /readyz until a look at everything shows that it works again."""
         self._problem = str(error)
         if self._everything is None:
@@ -294,7 +294,7 @@ class Daemon:
             self._store.set_notified(*TROUBLED, f"{text}{since}")
             self._troubled = text
         except ReconcilerError as error:
-            self._store_failed(error)
+            self._in_trouble(error)
 
     def _want_everything_now(self, cause: str) -> None:
         """The same, unless that is wanted now for another cause."""
@@ -313,12 +313,12 @@ class Daemon:
         try:
             names = feed.take()
         except ReconcilerError as error:
-            self._store_failed(error)
+            self._in_trouble(error)
             return
         except Exception as error:  # noqa: BLE001 - the border: what a repository holds must not end the daemon
             text = f"a defect of reconciler kept it from following the files, please report it: {self._describe(error)}"
             self._hear(Notice("error", "defect", text))
-            self._store_failed(ReconcilerError(text))
+            self._in_trouble(ReconcilerError(text))
             return
         if names is None:
             self._want_everything_now(feed.cause)
@@ -341,7 +341,7 @@ class Daemon:
                     self._follow(entry)
             troubles = dict(self._store.target_trouble())
         except ReconcilerError as error:
-            self._store_failed(error)
+            self._in_trouble(error)
             return
         if troubles != self._troubles:
             for name in self._troubles.keys() - troubles.keys():
@@ -435,7 +435,7 @@ class Daemon:
         try:
             self._store.ensure_writable()
         except ReconcilerError as error:
-            self._store_failed(error)
+            self._in_trouble(error)
 
     def _check_feed(self) -> None:
         try:

@@ -82,7 +82,9 @@ class Project:
         """Change members of a file."""
         path = self.desired / task / f"{file}.json"
         content = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({key: value for key, value in content.items() if key not in remove}))
+        whole = path.with_name(f".{file}.new")  # a look in between must not see half a file
+        whole.write_text(json.dumps({key: value for key, value in content.items() if key not in remove}))
+        whole.replace(path)
 
     def break_(self, task=ORACLE):
         """Make a task's files wrong."""

@@ -60,6 +60,7 @@ def summary(plan: Plan) -> Mapping[str, int]:
     failed = sum(item.rail == "failed" for item in plan.items)
     counts = Counter(item.action.value for item in plan.items if item.rail != "failed")
     tasks = {item.task for item in plan.items}
+    # What costs nothing restarts nothing: a new task in a comparison, which will be held once it is there.
     restarts = sum(item.action in (Action.UPDATE, Action.UPDATE_DELETE) and bool(item.cost) for item in plan.items)
     actions = {action.value: counts[action.value] for action in Action}
     return {"tasks": len(tasks), **actions, "failed": failed, "restarts": restarts}

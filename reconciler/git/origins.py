@@ -69,15 +69,6 @@ def find(repository: Repository, commit_id: str, wanted: Mapping[str, Collection
     )
 
 
-def last_commit(repository: Repository, commit_id: str, task: str) -> Commit | None:
-    """The last commit that touched a task's directory; folders in it are other tasks, and do not count.
-
-    Returns:
-        The same as `git log -1 COMMIT -- DIRECTORY`; None when there is none, or it lies where nobody can see it.
-    """
-    return find(repository, commit_id, {task: ()}).tasks.get(task)
-
-
 def _remark(repository: Repository, walk: Walk) -> str:
     remarks = []
     if walk.has_lost:

@@ -16,7 +16,7 @@ RETRY_S = 30.0
 
 _ACCEPTED = 12  # digits of a commit id in a command
 
-_TAKES_PUSHES = ("updateInstead", "ignore", "warn", "false")
+_TAKES_PUSHES = ("updateinstead", "ignore", "warn", "false", "no", "off", "0")  # git takes them in any case
 
 
 class RefusedError(Exception):
@@ -143,7 +143,8 @@ def _is_pushed_to(repository: Repository, ref: str) -> bool:
         return True
     config = repository.opened.config
     try:
-        if "receive.denyCurrentBranch" in config and config["receive.denyCurrentBranch"] in _TAKES_PUSHES:
+        said = ["", *config.get_multivar("receive.denyCurrentBranch")]
+        if str(said[-1]).lower() in _TAKES_PUSHES:
             return True
         return ref != "HEAD" and config.get_bool("core.bare")
     except FAILURES:  # it is not set

@@ -729,7 +729,10 @@ def test_nothing_is_checked_out_yet(repo):
     assert followed.source.remarks == ()
 
 
-@pytest.mark.parametrize(("setting", "kind"), [("updateInstead", "rewritten"), ("refuse", "")])
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [("updateInstead", "rewritten"), ("IGNORE", "rewritten"), ("no", "rewritten"), ("refuse", ""), ("true", "")],
+)
 def test_a_working_tree_that_takes_pushes_is_guarded_like_a_bare_repository(repo, setting, kind):
     repo.commit("first", task("shop"))
     repo.commit("second", task("mail"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import DesiredStateError
 from reconciler.git import origins
-from reconciler.git.origins import LastCommits, find, last_commit
+from reconciler.git.origins import LastCommits, find
 from reconciler.git.repository import RENEW_S, Repository
 from tests.repositories import AUTHOR, Repo, git_environment, task_files
 
@@ -30,6 +30,11 @@ def text(**members):
 
 def opened(repo, folder=FOLDER):
     return Repository.discover(repo.path / folder)
+
+
+def last_commit(repository, commit_id, task):
+    """The last commit that touched a task's directory, as `git log -1 COMMIT -- DIRECTORY` has it."""
+    return find(repository, commit_id, {task: ()}).tasks.get(task)
 
 
 def who(repo, place=WORKERS, task="shop"):
