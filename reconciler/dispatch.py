@@ -22,6 +22,7 @@ from reconciler.errors import (
 from reconciler.events import ItemEnded, TargetChanged
 from reconciler.jobs import Again, Job, Result, Status, Tools
 from reconciler.ports import Target
+from reconciler.resetting import Resetting
 from reconciler.verify import UNSEEN
 from reconciler.waiting import Waiting
 
@@ -164,12 +165,21 @@ class Dispatcher:
             looks: whether components may still be looked at.
         """
         with self._changed:
-            self._refusal, self._looks = self._refusal or why, looks
-            ended = self._take_out(lambda job: _may_go(job) and not self._may_look(job))
-            for job in self._in_hand.values():
+            ended = self._stop_beginning(why, looks=looks)
+        self._finish_unsent(ended, why)
+
+    def _stop_beginning(self, why: str, *, looks: bool) -> list[Job]:
+        """Begin nothing further from this moment on; the jobs that end by it. The lock is held."""
+        self._refusal, self._looks = self._refusal or why, looks
+        ended = self._take_out(lambda job: _may_go(job) and not self._may_look(job))
+        for job in self._in_hand.values():
+            if not job.resets_now:
                 job.withdrawn = job.withdrawn or why
-            self._changed.notify_all()
-        for job in ended:
+        self._changed.notify_all()
+        return ended
+
+    def _finish_unsent(self, jobs: list[Job], why: str) -> None:
+        for job in jobs:
             self._finish(job, job.unsent(Status.PENDING, f"not sent: {why}"))
 
     def _may_look(self, job: Job) -> bool:
@@ -239,7 +249,7 @@ class Dispatcher:
             generation = self._generation
             try:
                 target = target or self._open()
-                answer = Attempt(job, target, self._tools).run()
+                answer = _step(job, target, self._tools)
             except (TargetMisconfiguredError, CapabilityMissingError) as error:
                 self._trouble(_kind(error), error)
                 self._over(job, self._unverified(job, target) or job.unsent(Status.PENDING, str(error), error))
@@ -388,20 +398,28 @@ class Dispatcher:
         with self._changed:
             if self._kind in (kind, STOPPED):
                 return  # another worker was quicker; a stop ends by a word of a person only
-            self._kind, self._refusal = kind, self._refusal or str(error)
+            self._kind = kind
             self._generation += 1  # no worker goes on with the password that was refused
-        with suppress(StateStoreError):  # then it is found out anew after a restart
-            before, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
-            if before != STOPPED:
-                self._tools.store.set_target_trouble(self._name, kind, str(error))
-            self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
-        self._tools.tell(TargetChanged(self._name, kind, str(error)))
-        self.refuse(str(error), looks=kind == STOPPED)
+            ended = self._stop_beginning(str(error), looks=kind == STOPPED)
+        try:
+            with suppress(StateStoreError):  # then it is found out anew after a restart
+                before, _ = self._tools.store.target_trouble().get(self._name, ("", ""))
+                if before != STOPPED:
+                    self._tools.store.set_target_trouble(self._name, kind, str(error))
+                self._tools.store.note("target", "", {"target": self._name, "kind": kind, "message": str(error)})
+            self._tools.tell(TargetChanged(self._name, kind, str(error)))
+        finally:
+            self._finish_unsent(ended, str(error))
+
+
+def _step(job: Job, target: Target, tools: Tools) -> Result | Again:
+    """Go one step with a job."""
+    return (Attempt if job.work.reset is None else Resetting)(job, target, tools).run()
 
 
 def _may_go(job: Job) -> bool:
     """Whether nothing of a job that waits is under way, so that it can be given up; a retry can."""
-    return job.watch is None and job.unrecorded is None
+    return job.watch is None and job.unrecorded is None and not job.resets_now
 
 
 def _ended(target: str, result: Result) -> ItemEnded:
