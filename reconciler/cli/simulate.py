@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Simulated seconds per second.",
+    help="How many times as fast as usual things are done.",
 )
 @click.option(
     "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A reading of what the pages leave open."
@@ -58,9 +58,10 @@ def simulate(
     no OMS. Its state, its log of calls and its faults can be seen and set under /simulator/. Ends with Ctrl-C.
     """
     from reconciler.simulator.server import run_foreground
+    from reconciler.simulator.settings import Timing
     from reconciler.simulator.simulator import Simulator
 
-    simulator = Simulator(credentials, speed=speed)
+    simulator = Simulator(credentials, timing=Timing().faster(speed))
     try:
         _prepare(simulator, desired_state, fleet, faults)
         simulator.set_switches(**dict(_switch(text) for text in switches))

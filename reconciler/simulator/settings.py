@@ -56,9 +56,12 @@ class Switches:
         _check(self)
 
 
+_SPANS = ("queue_s", "stop_s", "start_s", "suspend_s", "resume_s", "reset_s", "sample_s")
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take, in simulated seconds. Real ones: stop 15-34 s, start 10 s, samples every 10 s.
+    """How long things take, in seconds. Real ones: stop 15-34 s, start 10 s, samples every 10 s.
 
     Raises:
         ValueError: a field is not a number, or negative.
@@ -81,6 +84,17 @@ class Timing:
     def restart_s(self) -> float:
         """From an accepted update to the end of its ticket, when nothing else is queued."""
         return self.queue_s + self.stop_s + self.start_s
+
+    def faster(self, factor: float) -> "Timing":
+        """The same with everything done *factor* times as fast; positions stay those of the clock.
+
+        Raises:
+            ValueError: the factor is not above 0.
+        """
+        if not factor > 0:
+            raise ValueError(f"expected a factor above 0, found {factor:g}")
+        spans = {name: getattr(self, name) / factor for name in _SPANS}
+        return replace(self, catch_up=self.catch_up * factor, **spans)
 
 
 def changed(settings: T, changes: Mapping[str, Any]) -> T:

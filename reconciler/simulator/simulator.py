@@ -38,9 +38,8 @@ class Simulator:
     Args:
         credentials: `user:password` of an account of the console.
         switches: readings of what the pages leave open.
-        timing: how long things take, in simulated seconds.
-        clock: real unix seconds.
-        speed: simulated seconds per real second.
+        timing: how long things take.
+        clock: unix seconds.
     """
 
     def __init__(
@@ -49,10 +48,9 @@ class Simulator:
         switches: Switches = DEFAULT_SWITCHES,
         timing: Timing = DEFAULT_TIMING,
         clock: Callable[[], float] = time.time,
-        speed: float = 1.0,
     ) -> None:
         self._authorization = "Basic " + base64.b64encode(credentials.encode()).decode()
-        self._clock, self._speed, self._origin, self._skipped = clock, speed, clock(), 0.0
+        self._clock, self._skipped = clock, 0.0
         self._begin = (switches, timing)
         self._changed = threading.Condition(threading.RLock())
         self._fleet: dict[str, ProjectSpec] = {}
@@ -66,7 +64,7 @@ class Simulator:
     @property
     def now(self) -> float:
         """Simulated time, unix seconds."""
-        return self._origin + (self._clock() - self._origin) * self._speed + self._skipped
+        return self._clock() + self._skipped
 
     def advance(self, seconds: float) -> None:
         """Let simulated time jump forward."""

@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.model import SECTIONS, UpdateRequest
 from reconciler.simulator.server import serve
+from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
 from reconciler.target.http import HttpTarget
 from reconciler.target.settings import TargetSettings
@@ -66,7 +67,7 @@ def page(page_server: Page) -> Page:
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[tuple[Simulator, str]]:
-    simulator = Simulator(speed=100.0)
+    simulator = Simulator(timing=Timing().faster(100))
     for project, name in ((PROJECT, NAME), (RESET_PROJECT, "")):
         simulator.add_project(project, region=REGION)
         simulator.add_component(project, name, region=REGION, config={"coordinator": {"throttleRps": "7"}})

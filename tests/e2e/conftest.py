@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.simulator.server import serve
+from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
 from tests.e2e.daemons import Blocker, Manager, Reaper, Site, fleet_of
 from tests.e2e.daemons import site as a_site
@@ -17,7 +18,7 @@ from tests.projects import ACCOUNT, Project, command, environment, lay_out, run_
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Simulator, str]]:
-    simulator = sampled(Simulator(ACCOUNT, speed=100))
+    simulator = sampled(Simulator(ACCOUNT, timing=Timing().faster(100)))
     with serve(simulator) as url:
         yield simulator, url
 

@@ -6,18 +6,27 @@ import pytest
 from reconciler.model import Link
 from reconciler.simulator.exchange import Request
 from reconciler.simulator.faults import Rule
+from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
 
 PROJECT = "np_4x9jabcd"
 NAME = "10.0.0.1-9000:connector_v2:np_4x9jabcd-incr_trans-1-0:0000000006"
 
 
-def test_time_passes_faster_than_real(clock):
-    simulator = Simulator(clock=clock, speed=100)
+def test_things_can_be_done_faster_than_usual_by_the_same_clock(clock, update):
+    simulator = Simulator(clock=clock, timing=Timing(lag_s=5).faster(100))
+    assert simulator.timing.restart_s == pytest.approx(0.032)
+    assert simulator.timing.catch_up == 1000
     component = simulator.add_component(PROJECT)
     clock.now += 1
-    assert simulator.now == 1_760_000_100
-    assert simulator.component(component.name).checkpoint - component.checkpoint == 100
+    assert simulator.now == clock.now
+    assert simulator.component(component.name).checkpoint == clock.now - 5
+
+
+@pytest.mark.parametrize("factor", [0, -1, float("nan")])
+def test_a_factor_that_leaves_no_time(factor):
+    with pytest.raises(ValueError, match="expected a factor above 0, found"):
+        Timing().faster(factor)
 
 
 def test_time_can_jump(simulator, clock):
