@@ -32,6 +32,9 @@ quiet_s = {quiet_s}
 new_tasks = "apply"
 verify_s = {verify_s}
 
+[policy.limits]  # all tasks are edited at once
+tasks = 1
+
 [targets.default]
 url = "{url}"
 username = "admin"

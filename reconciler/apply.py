@@ -6,6 +6,7 @@ The daemon carries out the same jobs with the same dispatchers, but plans again 
 import threading
 from collections.abc import Mapping
 
+from reconciler.core.importing import AWAITED
 from reconciler.dispatch import Dispatcher
 from reconciler.jobs import Job, Result, Status, Tools
 from reconciler.model import Action, Condition, Item
@@ -107,6 +108,8 @@ class _Run:
         """Leave a trace of what never got as far as an intent: who looks at the state later asks why."""
         if result.status in (Status.PENDING, Status.BLOCKED) and not job.sent:
             self._tools.store.note(result.status.value, job.item.task, {"message": result.message})
+            if job.work.reset is not None:
+                return  # the ledger has its own word for it, and the files are as they were
             record = self._tools.store.record(job.item.address)
             told = (Condition.SYNCED, Condition.NOT_VERIFIED, Condition.RETRYING)
             if record is not None and record.serial == job.item.serial and record.condition in told:
@@ -114,9 +117,11 @@ class _Run:
 
 
 def keep_records(survey: Survey, tools: Tools) -> None:
-    """What a pass records without any call: renamed folders, fingerprints of another key."""
+    """What a pass records without any call: renamed folders, imported ones that came, fingerprints of another key."""
     for address, task in survey.taken_over.items():
         tools.store.take_over(address, task)
+    for address in survey.arrived:
+        tools.store.set_notified(AWAITED, address, "")
     for address, snapshot in survey.refreshed.items():
         tools.store.refingerprint(address, snapshot)
 

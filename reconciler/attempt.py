@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from reconciler.core import canonical, health, policy
+from reconciler.core import health, policy, position
 from reconciler.core.backoff import delay_s
 from reconciler.core.plan import after, payload
 from reconciler.core.policy import UNKNOWN_ATTEMPTS, Surroundings
@@ -25,7 +25,6 @@ from reconciler.model import (
     Commit,
     Condition,
     Intent,
-    JsonObject,
     ObservedComponent,
     Outcome,
     Sections,
@@ -37,9 +36,6 @@ from reconciler.verify import POLLS_S, Verification
 
 CAPPED_ATTEMPTS = 5
 """Attempts in one run at a request that the server answers with a failure that calls itself transient."""
-
-CHECKPOINT_MARGIN_S = 60
-"""How far behind the reported checkpoint a component restarts, so that nothing is skipped."""
 
 CALM_S = 5.0
 """How long after a call without a clear answer a component must look as before until the same is sent again."""
@@ -87,7 +83,8 @@ class Attempt:
             return self._verification.resume()
         try:
             self._check_still_meant()
-            place = self._sight.find(anew=self._is_in_doubt())
+            job.commit = job.commit or self._commit()  # that may take a while, and what follows is the last moment
+            place = self._sight.find(anew=self._needs_position or self._is_in_doubt())
             request = self._request(place)
         except HeldError as held:
             return self._in_doubt(None) or job.unsent(held.status, str(held))
@@ -99,7 +96,6 @@ class Attempt:
     def _sent(self, place: Place, request: UpdateRequest) -> Result | Again:
         """Send, unless something says at the last moment that this is not meant any more."""
         job = self._job
-        job.commit = job.commit or self._commit()  # that may take a while, and what follows is the last moment
         self._target.take_turn()
         try:
             self._check_still_meant()
@@ -164,12 +160,20 @@ class Attempt:
     def _check_still_meant(self) -> None:
         """What a command may have changed since the plan was made."""
         item, task = self._job.item, self._job.work.desired.task
-        around = Surroundings(now=self._tools.clock.now(), suspensions=self._store.suspensions())
+        suspensions, ledger = self._store.suspensions(), self._store.resets()
+        now, approvals = self._tools.clock.now(), self._store.approvals()
+        around = Surroundings(now, suspensions=suspensions, resets=ledger, approvals=approvals)
         held = policy.suspended(task, self._job.work.base.record, around)
         if self._job.withdrawn:
             raise HeldError(f"not sent: {self._job.withdrawn}", Status.PENDING)
         if held is not None:
             raise HeldError(f"suspended meanwhile: {held.reason}")
+        if waits := policy.waits_for_reset(self._job.target, self._job.project, around):
+            raise HeldError(f"not sent: {waits.reason}")
+        if closed := self._closed():
+            raise HeldError(f"not sent: {closed.reason}")
+        if item.approval and policy.approval_of(item.content_id, around) is None:
+            raise HeldError("not sent: the approval that let it go expired or was taken back")
         record, planned = self._store.record(item.address), self._job.work.base.record
         serial = record.serial if record else 0
         if serial != item.serial + self._job.sent:
@@ -178,13 +182,44 @@ class Attempt:
         if untouched and record and planned and (record.condition, record.since) != (planned.condition, planned.since):
             raise HeldError("not sent: the last call ended after this was planned; it is planned again", Status.PENDING)
 
+    def _closed(self) -> policy.Hold | None:
+        """The window that closed while the job waited; what was begun is finished all the same."""
+        job, tools = self._job, self._tools
+        desired, record = job.work.desired, job.work.base.record
+        if job.unknown or "window" in job.item.forced or policy.was_begun(desired, record):
+            return None
+        return policy.window(desired.task, tools.windows, tools.clock.now())
+
     def _request(self, place: Place) -> UpdateRequest:
         desired = self._job.work.desired
         config = payload(desired, self._job.work.base, self._job.item.action)
         allow_delete = self._job.item.action is Action.UPDATE_DELETE
-        if allow_delete and desired.task.sections["source"].get("checkpoint") == CHECKPOINT_REFERENCE:
-            config = _with_checkpoint(config, place.component)
+        if self._needs_position:
+            config = self._with_position(config, place)
         return UpdateRequest(place.dimension.value, place.key, place.region, config, allow_delete)
+
+    @property
+    def _needs_position(self) -> bool:
+        """Whether what is sent says where the component starts: a position moves, so it is read just before."""
+        deletes = self._job.item.action is Action.UPDATE_DELETE
+        return deletes and position.is_asked_for(self._job.work.desired.task.sections)
+
+    def _with_position(self, config: Sections, place: Place) -> Sections:
+        """What is sent, with the position that OMS reports.
+
+        Raises:
+            HeldError: there is none that a component may be started from.
+            TargetError: the server does not tell.
+        """
+        found, tools = self._sight.position(place), self._tools
+        forced = position.RAIL in self._job.item.forced
+        reason = position.refusal(found, tools.clock.now(), tools.checkpoint_max_age_s, forced=forced)
+        if reason or not isinstance(found, int):
+            raise HeldError(reason)
+        if not position.has_clients(config):
+            lacking = "/source/clients lacks clients or a clientId"
+            raise HeldError(f"{CHECKPOINT_REFERENCE} cannot be filled in: {lacking}")
+        return position.filled_in(config, found)
 
     # --- the call ---------------------------------------------------------------------------------------------------
 
@@ -260,10 +295,11 @@ class Attempt:
             attempt=job.attempts,
             after=after(desired, job.work.base, job.item.action),
             forced=job.item.forced,
-            reason=job.reason,
+            reason=job.reason_of_call,
             commit=job.commit,
             component=place.key,
             status_before=job.before.status if job.before else "",
+            content_id=job.item.content_id,
         )
 
     def _not_accepted(self, number: int, error: TargetError, place: Place, began: float) -> Result | Again:
@@ -307,21 +343,3 @@ class Attempt:
 def _broke(before: ObservedComponent | None, now: ObservedComponent | None) -> bool:
     was_well = before is not None and before.status != health.EXCEPTION
     return was_well and now is not None and now.status == health.EXCEPTION
-
-
-def _with_checkpoint(config: Sections, component: ObservedComponent | None) -> Sections:
-    """Fill in the position that OMS reports, less the margin, for every client.
-
-    Source:
-        https://en.oceanbase.com/docs/enterprise-oms-doc-en-10000000000862039 (client id as key, time as value);
-        seconds are INFERRED
-    """
-    if component is None or component.checkpoint is None:
-        raise HeldError(f"{CHECKPOINT_REFERENCE} cannot be filled in: the server reports no checkpoint")
-    position = canonical.scalar_text(component.checkpoint - CHECKPOINT_MARGIN_S)
-    source: JsonObject = config["source"]
-    clients = source.get("clients", ())
-    if not clients or not all("clientId" in client for client in clients):
-        raise HeldError(f"{CHECKPOINT_REFERENCE} cannot be filled in: /source/clients lacks clients or a clientId")
-    checkpoint = {client["clientId"]: position for client in clients}
-    return {**config, "source": {**source, "checkpoint": checkpoint}}

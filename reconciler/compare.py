@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, Self
 
-from reconciler.core import canonical, fleet, review
+from reconciler.core import canonical, fleet, resets, review
 from reconciler.core import plan as planning
 from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, prepare
+from reconciler.core.limits import Standing, Tally, weigh
 from reconciler.core.plan import Base
 from reconciler.core.policy import NewTasks, Policy, Surroundings
 from reconciler.core.validation import taskfile
@@ -156,7 +157,7 @@ class _Comparison:
         self._before = {version.address: version.task for version in self._old.values() if version.task}
         self._changed = changed
         self._judge = judge
-        self._rules = replace(judge.rules, forced=frozenset(), resend=frozenset(), paced=False)
+        self._rules = replace(judge.rules, forced=frozenset(), resend=frozenset(), paced=False, windows=())
 
     def plan(self, before: Tree | None, after: Tree, chosen: Callable[[str], bool]) -> Plan:
         """The whole."""
@@ -166,8 +167,20 @@ class _Comparison:
         frozen = _frozen(known, vanished, len(after.names()))
         if frozen:
             items = list(fleet.freeze(items, frozen, around))
+        items, limited = self._limited(items, len(after.names()))
         shown = [_identified(item) for item in (*items, *lost, *self._lost_and_wrong()) if chosen(item.task)]
-        return fleet.assemble(shown, after.revision, around.policy, frozen)
+        plan = fleet.assemble(shown, after.revision, around.policy, frozen)
+        return replace(plan, remarks=(*plan.remarks, *limited.remarks))
+
+    def _limited(self, items: Iterable[Item], tasks: int) -> tuple[list[Item], Standing]:
+        """Hold what would be too many tasks at once; how many keys all of them have is not known here."""
+        updates = [item for item in items if item.intended is not Action.RESET]
+        weights = {i.task: weigh(i, frozenset(), counts=i.address in self._before) for i in updates}
+        tally = Tally()
+        for name, weight in weights.items():
+            tally.put(name, weight)
+        standing = tally.standing(replace(self._rules.limits, removed_keys=1, changed_keys=1), tasks)
+        return list(fleet.limit(items, weights, standing)), standing
 
     def let_through(self, chosen: Callable[[str], bool]) -> int:
         """How many tasks hold less back than before, so that more may be sent than what differs."""
@@ -185,8 +198,7 @@ class _Comparison:
             return
         previous = self._before.get(task.address.id)
         if task.reset is not None and (previous is None or previous.reset != task.reset):
-            waiting = planning.reset(task, self._base(previous).record)
-            yield from (waiting,) if waiting else ()
+            yield resets.proposed(task, self._base(previous).record, self._around(NewTasks.APPLY))
         yield self._first(task, was) if previous is None else self._next(task, previous)
 
     def _first(self, task: Task, was: _Version | None) -> Item:
@@ -221,7 +233,8 @@ class _Comparison:
         return planning.plan_task(self._prepared(task), base, around, self._judge.catalogue, _KEY)
 
     def _prepared(self, task: Task) -> Desired:
-        return prepare(task, self._judge.catalogue, _reference, _KEY)
+        always = replace(task, windows=())  # the same two commits make the same report by day and by night
+        return prepare(always, self._judge.catalogue, _reference, _KEY)
 
     def _base(self, previous: Task | None) -> Base:
         """A task as if it had been applied."""

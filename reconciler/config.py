@@ -6,19 +6,21 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler import resources
-from reconciler.core import secrets
+from reconciler.core import secrets, windows
+from reconciler.core.catalogue import CREDENTIALS
 from reconciler.core.policy import Mode, NewTasks, Policy
 from reconciler.core.status import State
 from reconciler.core.validation import suggest
 from reconciler.core.validation.explain import Explainer
 from reconciler.core.versions import refusal
 from reconciler.errors import ConfigError
-from reconciler.model import Json, JsonObject, Severity
+from reconciler.model import Cap, Json, JsonObject, Limits, Severity
 
 PREFIX = "RECONCILER_"
 _SQLITE = "sqlite:///"
@@ -88,10 +90,21 @@ class Settings:
     state: Path  # of the database
     policy: Policy
     verify_s: float  # how long apply waits for a component to be seen healthy
+    checkpoint_max_age_s: float  # how old a position may be that is filled in for ${oms:checkpoint}
+    caps: tuple[Cap, ...]
     literal_secrets: Severity
     targets: Mapping[str, TargetConfig]
     daemon: DaemonConfig
     notify: tuple[ChannelConfig, ...]
+    literals: tuple[str, ...] = ()  # keys of the file where a secret is written out: "targets.default.password"
+
+    def warnings(self) -> Iterator[str]:
+        """What is allowed and no good."""
+        for key in self.literals:
+            yield (
+                f"{self.path}: {key}: a secret that is written out is known to everybody who can read the file; write"
+                " ${env:NAME}, ${file:/path} or ${credential:name}"
+            )
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -106,14 +119,15 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """
     schema = resources.schema("reconciler")
     document = _read(path)
+    written = deepcopy(document)
     problems = list(_override(document, schema, os.environ if environment is None else environment))
     _fill_defaults(document, schema)
     problems += _wrong(document, schema)
     if not problems:
-        problems += _not_carried_out(document)
+        problems += _not_honoured(document)
     if problems:
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
-    return _settings(path, document)
+    return replace(_settings(path, document), literals=tuple(_literals(written)))
 
 
 def _read(path: Path) -> JsonObject:
@@ -268,21 +282,33 @@ def _malformed_references(document: JsonObject) -> Iterator[str]:
             yield f"{place}: expected {expected}, found something else after ${{"
 
 
+def _literals(written: JsonObject) -> Iterator[str]:
+    """Keys of a file whose values are secrets and no references, also where the environment overrides them.
+
+    Of the addresses of channels those count that show it: a user with a password.
+    """
+    found = {f"targets.{name}.password": target.get("password") for name, target in written.get("targets", {}).items()}
+    found["daemon.webhook_secret"] = written.get("daemon", {}).get("webhook_secret")
+    channels = {f"notify.{channel['name']}.url": channel["url"] for channel in written.get("notify", ())}
+    found |= {key: url for key, url in channels.items() if CREDENTIALS.search(url)}
+    yield from (key for key, text in found.items() if text and "${" not in str(text).replace("$${", ""))
+
+
 def _names_used_twice(document: JsonObject) -> Iterator[str]:
-    counted = Counter(channel["name"] for channel in document["notify"])
-    for name, times in counted.items():
-        if times > 1:
-            yield f"notify.{name}: expected a name that no other channel has, found {times} channels of that name"
+    tables = (("notify", "channel", document["notify"]), ("policy.windows", "window", document["policy"]["windows"]))
+    for place, what, named in tables:
+        for name, times in Counter(table["name"] for table in named).items():
+            if times > 1:
+                expected = f"a name that no other {what} has"
+                yield f"{place}.{name}: expected {expected}, found {times} {what}s of that name"
 
 
-def _not_carried_out(document: Mapping[str, Any]) -> Iterator[str]:
-    """Values of the contract that this release cannot honour: refusing them is honest, ignoring them dangerous."""
+def _not_honoured(document: Mapping[str, Any]) -> Iterator[str]:
+    """What a schema cannot say, and what could not be honoured: refusing it is honest, ignoring it dangerous."""
     yield from _deaf_webhook(document)
-    if document["policy"]["mode"] == "approve":
-        yield 'policy.mode: "approve" is not carried out by this release; use "observe" to send nothing'
-    for name, target in document["targets"].items():
-        if target["allow_reset"]:
-            yield f"targets.{name}.allow_reset: resets are not carried out by this release; leave it false"
+    for window in document["policy"]["windows"]:
+        for fault in windows.faults(window):
+            yield f"policy.windows.{window['name']}.{fault}"
 
 
 def _deaf_webhook(document: Mapping[str, Any]) -> Iterator[str]:
@@ -306,6 +332,11 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         policy=Policy(
             mode=Mode(rules["mode"]),
             new_tasks=NewTasks(rules["new_tasks"]),
+            limits=Limits(**rules["limits"]),
+            windows=tuple(windows.read(window, window["name"]) for window in rules["windows"]),
+            approve_deletions=rules["approve_deletions"],
+            resets={name: _no_resets(target) for name, target in document["targets"].items()},
+            retention_s={name: target["log_retention_h"] * 3600.0 for name, target in document["targets"].items()},
             refused={
                 name: why
                 for name, target in document.get("targets", {}).items()
@@ -314,13 +345,24 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
             targets={name: target["edition"] for name, target in document.get("targets", {}).items()},
             concurrent={name: target["max_concurrent"] for name, target in document["targets"].items()},
             intervals={name: target["min_update_interval_s"] for name, target in document["targets"].items()},
+            stop_after={name: target["stop_after_failures"] for name, target in document["targets"].items()},
+            checkpoint_max_age_s=rules["checkpoint_max_age_s"],
         ),
         verify_s=rules["verify_s"],
+        checkpoint_max_age_s=rules["checkpoint_max_age_s"],
+        caps=tuple(Cap(**cap) for cap in document["fleet"]["caps"]),
         literal_secrets=Severity(rules["literal_secrets"]),
         targets={name: _target(name, target, folder) for name, target in document["targets"].items()},
         daemon=_daemon(document),
         notify=tuple(_channel(channel) for channel in document["notify"]),
     )
+
+
+def _no_resets(target: Mapping[str, Any]) -> str:
+    """Why no reset may be sent to a target; "" when one may."""
+    if not target["allow_reset"]:
+        return "allow_reset is false: resets of it are shown and never carried out"
+    return refusal("ResetIncrStartTimestamp", target["edition"], target["version"]) or ""
 
 
 def _git(files: Mapping[str, Any], folder: Path) -> GitConfig | None:

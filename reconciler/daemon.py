@@ -6,7 +6,7 @@ watchdog is fed by it alone.
 """
 
 import queue
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,15 +15,17 @@ from enum import Enum
 from reconciler.agenda import Agenda
 from reconciler.config import Settings
 from reconciler.core.heads import short
+from reconciler.core.ledger import is_open
 from reconciler.core.policy import ALL_TASKS, Policy
 from reconciler.core.status import FOLLOWED, TROUBLED, moment
 from reconciler.dispatch import PROBED
 from reconciler.errors import ReconcilerError
 from reconciler.events import CallEnded, CallStarted, Event, Listener, Notice, PassEnded, TargetChanged, Vitals
 from reconciler.jobs import Job, Result, Tools
-from reconciler.model import JournalEntry
+from reconciler.model import Action, JournalEntry
 from reconciler.passes import MOST_WORK, PROBLEM_S, Passes
 from reconciler.ports import Feed, StateStore
+from reconciler.rail_rows import RailRows
 from reconciler.reconcile import Reconciler
 from reconciler.schedule import Schedule
 from reconciler.states import States
@@ -34,6 +36,8 @@ TURN_S = 0.25
 """The loop goes round at least so often: commands and signals are seen within that."""
 
 BATCH = MOST_WORK
+"""Names looked at together; more where it is not known yet what they would send, which a limit has to count as one."""
+
 HOUSEKEEPING_S = 1.0
 WRITABLE_S = 5.0
 """How often to try whether the store could be written: without it nothing is sent, and /readyz says so."""
@@ -46,7 +50,7 @@ HOUR_S = 3600.0
 STUCK_S = 15.0
 """Without progress for so long the loop counts as hung."""
 
-_COMMANDS = frozenset(("adopt", "forget", "retry", "suspend", "resume", "release", "sync", "approve"))
+_COMMANDS = frozenset(("adopt", "forget", "retry", "suspend", "resume", "release", "sync", "approve", "reset"))
 """Kinds of journal rows that a command beside the daemon leaves."""
 
 
@@ -116,7 +120,7 @@ class Daemon:
         self._agenda = Agenda(clock)
         self._states = States(store, clock, self._hear)
         known = frozenset(self._setup.settings.targets)
-        self._targets = Targets(self._setup.tools, known, schedule, self._job_done, self._agenda.add)
+        self._targets = Targets(self._setup.tools, known, schedule, self._job_done, self._released)
         self._passes = Passes(
             self._setup.reconciler,
             self._setup.rules,
@@ -143,6 +147,7 @@ class Daemon:
         self._problem = ""
         self._frozen = ""
         self._troubled: str | None = None  # as the store knows it
+        self._rail_rows = RailRows(store)
         self._restarts = 0
         self._last_pass: datetime | None = None
         self._last_call: datetime | None = None
@@ -182,6 +187,8 @@ class Daemon:
             targets={name: self._trouble_of(name) for name in self._setup.settings.targets},
             revision=source.commit or self._passes.revision,
             source=source,
+            resets=Counter(entry.stage for entry in self._passes.resets),
+            stopped=sum(entry.stopped and is_open(entry) for entry in self._passes.resets),
         )
 
     def _not_ready(self) -> str:
@@ -266,6 +273,7 @@ class Daemon:
 
     def _look_at_everything(self, cause: str) -> None:
         self._everything = None
+        self._write_down_rails(looked=False)
         ended = self._passes.everything(cause)
         if ended.problem:
             self._everything = (cause, self._clock.monotonic() + PROBLEM_S)
@@ -283,6 +291,7 @@ class Daemon:
         self._remember_trouble(ended.problem or ended.frozen)
         if not ended.problem:
             self._last_pass = self._clock.now()
+            self._write_down_rails(looked=True)
         self._hear(ended)
 
     def _remember_trouble(self, text: str) -> None:
@@ -293,6 +302,16 @@ class Daemon:
         try:
             self._store.set_notified(*TROUBLED, f"{text}{since}")
             self._troubled = text
+        except ReconcilerError as error:
+            self._in_trouble(error)
+
+    def _write_down_rails(self, *, looked: bool) -> None:
+        """For the journal and `status`: how the rails are set, and once every task was looked at, how they stand."""
+        try:
+            if not looked:
+                self._rail_rows.write_settings(self._setup.rules)
+            elif self._everything is None:
+                self._rail_rows.write(self._passes.rails, whole=True)
         except ReconcilerError as error:
             self._in_trouble(error)
 
@@ -362,7 +381,7 @@ class Daemon:
             self._targets.ask_all()
         if entry.kind == "sync" and self._setup.feed.asked(entry.task):
             self._want_everything("command")
-        if entry.task in ("", ALL_TASKS):
+        if not entry.task or entry.task.startswith(ALL_TASKS):  # those with a label, too
             self._want_everything("command")
         else:
             self._agenda.add((entry.task,))
@@ -382,7 +401,7 @@ class Daemon:
         elif isinstance(event, CallEnded):
             self._agenda.add((event.task,))
             if event.outcome == "accepted":
-                self._restarts += 1
+                self._restarts += event.action != Action.RESET.value
                 self._last_call = self._clock.now()
         elif isinstance(event, TargetChanged):
             self._targets.listen(event)
@@ -392,6 +411,10 @@ class Daemon:
 
     def _job_done(self, job: Job, result: Result | Exception) -> None:
         self._passes.done(job, result)
+
+    def _released(self, tasks: frozenset[str]) -> None:
+        """Their target has room, or can be used again; what they would send was counted when they were looked at."""
+        self._agenda.add(tasks, counted=True)
 
     # --- time ------------------------------------------------------------------------------------------------------
 
@@ -455,7 +478,8 @@ class Daemon:
         tasks = ", ".join(parts) or "no tasks"
         source = self._setup.feed.vitals()
         behind = f"STAYS AT {short(source.commit)} (the newest commit is {source.problem}), " if source.problem else ""
-        return f"{self._frozen and 'FROZEN, '}{self._problem and 'IN TROUBLE, '}{behind}{tasks}"
+        limits = "".join(f"LIMIT {rail}, " for rail in sorted(self._passes.limits))
+        return f"{self._frozen and 'FROZEN, '}{self._problem and 'IN TROUBLE, '}{limits}{behind}{tasks}"
 
     # --- signals ---------------------------------------------------------------------------------------------------
 

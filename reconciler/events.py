@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from reconciler.core.status import State, TaskStatus
-from reconciler.model import Head
+from reconciler.model import Head, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class HookAnswered:
     outcome: str  # "accepted", "ping", "refused", "too-large", "limited", "incomplete"
 
 
-TOPICS = ("watch", "config", "store", "signal", "lifecycle", "clock", "defect", "notify", "source")
+TOPICS = ("watch", "config", "store", "signal", "lifecycle", "clock", "defect", "notify", "source", "reset", "limit")
 """What a notice may be about."""
 
 
@@ -184,3 +184,5 @@ class Vitals:
     targets: Mapping[str, str]  # {target: kind of trouble}; "" when there is none
     revision: str
     source: SourceVitals = SourceVitals()
+    resets: Mapping[Stage, int] = field(default_factory=dict)  # rows of the ledger
+    stopped: int = 0  # projects that were stopped for a reset and were not yet told to go on

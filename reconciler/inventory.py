@@ -6,11 +6,12 @@ its record is not compared. So a look costs what changed, not what there is.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse
 
 from reconciler.core.desired import Desired
+from reconciler.core.validation.fleetfacts import Facts
 from reconciler.core.validation.validator import Validator, address_clashes
 from reconciler.errors import SecretError
 from reconciler.model import SECTIONS, Address, RawTask, Sections, Severity, Task, Violation
@@ -78,6 +79,7 @@ class Known:
     errors: tuple[Violation, ...]
     labels: tuple[tuple[str, str], ...] = ()
     gist: Gist | None = field(default=None, repr=False)
+    facts: Facts | None = field(default=None, repr=False)  # for rules over all tasks, where they are asked
 
 
 class Inventory:
@@ -85,10 +87,12 @@ class Inventory:
 
     Args:
         validator: judges those that are new.
+        gather: takes what rules over all tasks have to know of a valid one; None where they are not asked.
     """
 
-    def __init__(self, validator: Validator) -> None:
+    def __init__(self, validator: Validator, gather: Callable[[Task], Facts] | None = None) -> None:
         self._validator = validator
+        self._gather = gather
         self._known: dict[str, Known] = {}
         self._at: dict[str, dict[str, Address]] = {}  # {Address.id: {name of a task that declares it: Address}}
         self._crowded: set[str] = set()  # addresses that several tasks declare
@@ -128,6 +132,7 @@ class Inventory:
             address_id=address.id if address else "",
             errors=tuple(v for v in examined.violations if v.severity is Severity.ERROR) if task is None else (),
             labels=task.labels if task else before.labels if before else (),  # broken files are still somebody's
+            facts=self._gather(task) if task and self._gather else None,
         )
         self._replace(raw.name, known)
         return known, task
@@ -204,6 +209,10 @@ class Inventory:
             alone = (names for names in self._at.values() if len(names) == 1)
             self._valid = {name: address for names in alone for name, address in names.items()}
         return self._valid
+
+    def facts(self) -> Iterator[Facts]:
+        """What was gathered of every valid task; clashing ones are not included."""
+        return (known.facts for name, known in self._known.items() if known.facts is not None and self.is_valid(name))
 
     def is_valid(self, name: str) -> bool:
         """Whether there is a valid task of that name, whose address no other one declares."""

@@ -1,14 +1,28 @@
 """What travels through a run: a job, what it needs from the world, and what becomes of it."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import Enum
+from math import inf
 
+from reconciler.core import canonical, ledger
 from reconciler.core.health import EXCEPTION, Sample
-from reconciler.core.names import project_of
 from reconciler.errors import TargetError
 from reconciler.events import CallEnded, Event, Listener
-from reconciler.model import Accepted, Action, Commit, Condition, Dimension, Item, ObservedComponent, Outcome
+from reconciler.model import (
+    Accepted,
+    Action,
+    Approval,
+    Commit,
+    Condition,
+    Dimension,
+    Item,
+    ObservedComponent,
+    Outcome,
+    ResetEntry,
+    Stage,
+    Window,
+)
 from reconciler.ports import Clock, StateStore, Target
 from reconciler.reconcile import Work
 
@@ -27,7 +41,7 @@ class Status(Enum):
     ADOPTED = "adopted"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    PENDING = "pending"  # certainly without effect; the next run tries again
+    PENDING = "pending"  # certainly without effect, or a reset that is not over; the next run goes on
     BLOCKED = "blocked"
 
 
@@ -71,6 +85,39 @@ class Unrecorded:
     number: int  # of the intent
     outcome: Outcome
     event: CallEnded  # to be told afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """How a reset was answered, which the ledger does not have yet."""
+
+    entry: ResetEntry
+    event: CallEnded  # to be told afterwards
+    wait_s: float  # until the next step
+
+
+@dataclass(slots=True)
+class Course:
+    """How far one reset is in this run."""
+
+    entry: ResetEntry  # as the ledger has it, or as it is to be begun
+    known: Stage | None  # stage that the ledger has; None: no row yet
+    began: float | None = None  # monotonic: since when what the stage waits for is looked at
+    told: bool = False  # whether the project was told to stop or to go on since the stage was reached
+    may_tell_at: float = -inf  # monotonic: when it may be told again
+    refusal: str = ""  # why the server would not have that
+    polls: int = 0  # looks since the stage was reached
+    tries: int = 0  # calls that certainly had no effect
+    runs_since: float | None = None  # monotonic: since when the project is seen to run
+    seen: int | None = None  # the last position that was seen, unix seconds; the first that shows that it has arrived
+    arrived: bool = False  # whether the link was seen where the reset puts it
+    approval: Approval | None = None  # that was used up by the call
+    unwritten: Unwritten | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it was begun: its project may be stopped because of it."""
+        return self.unwritten is not None or (self.known is not None and self.known.is_under_way)
 
 
 @dataclass(slots=True)
@@ -138,6 +185,8 @@ class Tools:
     stop_after: Mapping[str, int] = field(default_factory=dict)  # {target: components not healthy; 0: never}
     sightings: Sightings = field(default_factory=Sightings)
     origin: Callable[[str, str], Commit | None] = no_history  # (revision, task) -> last commit that touched the task
+    windows: tuple[Window, ...] = ()  # the configuration's: one may close while a job waits for its turn
+    checkpoint_max_age_s: float = 3600.0  # how old a position may be that is filled in for ${oms:checkpoint}
 
 
 @dataclass(slots=True)
@@ -163,6 +212,7 @@ class Job:
     before: ObservedComponent | None = None  # as it was before the first attempt
     commit: Commit | None = None  # the last one that touched the task's directory, as soon as it is known
     watch: Watch | None = None
+    course: Course | None = None  # of a reset, from its first step on
 
     @property
     def target(self) -> str:
@@ -170,20 +220,41 @@ class Job:
         return self.work.desired.task.address.target
 
     @property
+    def reason_of_call(self) -> str:
+        """Why it may go, for the journal: that of --force or --resend, and who approved it."""
+        approval = self.item.approval
+        return "; ".join(filter(None, (self.reason, approval.text if approval else "")))
+
+    @property
     def wish(self) -> tuple[Action, str]:
         """What it is for: two jobs of a task with the same wish send the same."""
+        if self.work.reset is not None:
+            return self.item.action, f"{self.content} {self.work.reset.declared}"
         deletes = self.item.action is Action.UPDATE_DELETE
         return self.item.action, self.work.desired.request_digest(allow_delete=deletes)
 
     @property
     def content(self) -> str:
         """What the files and their secrets ask for: another try at the same content may have to wait."""
+        order = self.work.reset
+        if order is not None:
+            return canonical.digest([*astuple(order.entry.key), order.entry.digest])
         return self.work.desired.request_digest(allow_delete=False)
 
     @property
     def under_way(self) -> bool:
         """Whether its component may be restarting: then it keeps its lane and its place while it waits."""
-        return self.unknown or self.unrecorded is not None or (self.watch is not None and not self.only_looks)
+        return (
+            self.resets_now
+            or self.unknown
+            or self.unrecorded is not None
+            or (self.watch is not None and not self.only_looks)
+        )
+
+    @property
+    def resets_now(self) -> bool:
+        """Whether it is a reset that was begun: it goes on, whatever else is not begun any more."""
+        return self.course is not None and self.course.under_way
 
     @property
     def only_looks(self) -> bool:
@@ -193,20 +264,27 @@ class Job:
 
     @property
     def project(self) -> str | None:
-        """Project of the component, as far as the address tells."""
-        address = self.work.desired.task.address
-        if address.role is not None:
-            return address.role.project
-        key = address.key or ""
-        if address.dimension is Dimension.TASK_NAME and key.startswith("np_"):  # an id, or a part of a component's name
-            return key.partition("-")[0]
-        return project_of(key)
+        """Project of the component, as far as the address tells; of a reset, the one it is for."""
+        if self.work.reset is not None:
+            return self.work.reset.entry.key.project
+        return ledger.project_of(self.work.desired.task.address)
 
     def unsent(self, status: Status, message: str, error: TargetError | None = None) -> Result:
         """A result of a job that goes no further; unknown, whatever *status* says, when an earlier attempt is so."""
+        if self.course is not None and self.course.under_way:
+            return self._interrupted(self.course, message, error)
         if self.unknown:
             return self.ended(Status.UNKNOWN, f"sent before and not clearly answered; {message}", error)
         return self.ended(status, message, error)
+
+    def _interrupted(self, course: Course, message: str, error: TargetError | None) -> Result:
+        """A result of a reset that was begun and is not over: the ledger says where to go on."""
+        entry = course.unwritten.entry if course.unwritten else course.entry
+        stays = f", project {entry.key.project} was stopped for it" if entry.stopped else ""
+        why = message.removeprefix("not sent: ")
+        text = f"reset {entry.key.request} is at stage {entry.stage.value}{stays}; it is gone on with later: {why}"
+        accepted = Accepted(entry.ticket, entry.request_id) if entry.ticket is not None else None
+        return self.ended(Status.UNKNOWN if course.unwritten else Status.PENDING, text, accepted or error)
 
     def ended(self, status: Status, message: str, accepted: Accepted | TargetError | None = None) -> Result:
         """A result of this job."""

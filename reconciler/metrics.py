@@ -30,7 +30,7 @@ from reconciler.events import (
     StateChanged,
     Vitals,
 )
-from reconciler.model import Action
+from reconciler.model import Action, Stage
 
 OTHER = "other"
 MOST_NAMES = 200  # targets, and channels, that have a label of their own
@@ -231,6 +231,7 @@ class _Now(Collector):
             self._age_s(vitals.last_call, nan),
         )
         yield _tasks(vitals)
+        yield from _resets(vitals)
         yield from _targets(vitals)
         yield from _source(vitals.source)
 
@@ -247,6 +248,14 @@ def _tasks(vitals: Vitals) -> Metric:
     for state in State:
         tasks.add_metric([state.value], vitals.states.get(state, 0))
     return tasks
+
+
+def _resets(vitals: Vitals) -> Iterator[Metric]:
+    resets = GaugeMetricFamily("reconciler_resets", "Rows of the ledger of resets in each stage.", labels=["stage"])
+    for stage in Stage:
+        resets.add_metric([stage.value], vitals.resets.get(stage, 0))
+    yield resets
+    yield _gauge("stopped_projects", "Projects that were stopped for a reset and not told to go on.", vitals.stopped)
 
 
 def _targets(vitals: Vitals) -> Iterator[Metric]:

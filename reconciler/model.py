@@ -191,6 +191,38 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """Times in which tasks may be called for, or in which they must not be."""
+
+    name: str  # for people: "nights"; of a task's own: "0 of task.json"
+    allows: bool  # False: it denies
+    cron: str  # when it opens: five fields, as of Debian's cron
+    duration_s: int  # how long it stays open, elapsed seconds
+    zone: str  # of the cron expression, an IANA name: "Europe/Berlin"
+    labels: tuple[tuple[str, str], ...] = ()  # a task it is for has them all; () = every task
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may change at once: a limit trips above its share and above its floor."""
+
+    removed_keys: float = 0.10  # share of a task's keys, and of those of all tasks
+    changed_keys: float = 0.30  # likewise; keys that have another value, or are new
+    tasks: float = 0.30  # share of all tasks that something is sent to
+    keys_floor: int = 5  # so many keys are never too many
+    tasks_floor: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What all tasks that write to one host may ask of it together; 0: no cap."""
+
+    host: str  # of the sink's jdbcUrl, lower case: "10.0.0.41:2883"; without a port all its ports are meant
+    throttle_rps: int  # sum of coordinator.throttleRps, records a second
+    workers: int  # sum of sink.workerNum
+
+
+@dataclass(frozen=True, slots=True)
 class ResetRequest:
     """A declared reset of a link's start timestamp (`reset.json`)."""
 
@@ -220,6 +252,8 @@ class Task:
     unmanaged: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     suspend: Suspension | None = None
+    windows: tuple[Window, ...] = ()  # its own, beside those of the configuration
+    limits: tuple[tuple[str, float], ...] = ()  # names and values of fields of Limits that differ from the policy's
     reset: ResetRequest | None = None
 
 
@@ -341,6 +375,7 @@ class Intent:
     commit: Commit | None = None  # the last one that touched the task's directory; None when there is no history
     component: str = ""  # name of the component it is for
     status_before: str = ""  # status of that component; "" when it was not seen
+    content_id: str = ""  # Item.content_id: an approval of it is used up when it is accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +400,7 @@ class JournalEntry:
     sequence: int
     at: datetime
     kind: str  # "intent", "outcome", "health", "adopt", "forget", "retry", "suspend", "resume", "takeover", "pending",
-    #            "blocked", "target", "refingerprint", "head"
+    #            "blocked", "target", "refingerprint", "head", "approve", "reset", "rail", "policy"
     task: str
     address: str
     action: str
@@ -376,6 +411,121 @@ class JournalEntry:
     request_id: str | None
     detail: Mapping[str, Json]
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody says that an item of a plan may go."""
+
+    content_id: str  # Item.content_id
+    task: str
+    address: str
+    plan: str  # id of the plan that was read
+    action: str  # Action.value of what is intended
+    forced: tuple[str, ...]  # rails that are lifted with it
+    reason: str
+    by: str  # account of whoever said so
+    at: datetime
+    until: datetime
+
+    @property
+    def text(self) -> str:
+        """Who and why: "approved by ann: agreed with shop"."""
+        return f"approved by {self.by}: {self.reason}"
+
+
+class Stage(Enum):
+    """How far a reset is. Each is written down before what it names is begun."""
+
+    PERHAPS_SENT = "perhaps-sent"  # an operator has to say whether it was, before this store knew of it
+    PENDING = "pending"  # certainly not sent: an operator said so, or the server did
+    STOPPING = "stopping"  # the project is told to stop
+    SENDING = "sending"  # the call is under way; found so after a start, its outcome is unknown
+    UNKNOWN = "unknown"  # sent, no clear answer: an operator decides
+    ACCEPTED = "accepted"  # the position is looked at
+    RESUMING = "resuming"  # accepted; the project is told to go on
+    RETURNING = "returning"  # not carried out; the project is told to go on
+    DONE = "done"  # seen at its new position
+    UNCONFIRMED = "unconfirmed"  # accepted, and not seen at its new position in time
+    REFUSED = "refused"  # certainly not carried out
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether somebody has to go on with it: edits of the project's tasks wait."""
+        return self in (Stage.STOPPING, Stage.SENDING, Stage.ACCEPTED, Stage.RESUMING, Stage.RETURNING)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be done about it any more."""
+        return self in (Stage.DONE, Stage.UNCONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetKey:
+    """What a reset is carried out once for."""
+
+    target: str
+    project: str
+    reverse: bool
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResetEntry:
+    """One row of the ledger of resets. Rows are never removed."""
+
+    key: ResetKey
+    digest: str  # of what was asked for: the same request with other content is an error
+    task: str  # name of the directory that declares it
+    address: str  # Address.id of that task
+    start_timestamp: int  # unix seconds
+    stage: Stage
+    since: datetime  # of the stage, aware UTC
+    reason: str = ""  # why the stage is what it is, a sentence
+    position_before: int | None = None  # unix seconds at which the link was just before the call: to undo it
+    stopped: bool = False  # we told the project to stop, so we tell it to go on
+    plan: str = ""  # id of the plan it was begun for
+    content_id: str = ""  # Item.content_id of the approved item
+    ticket: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOrder:
+    """One reset to be carried out, or one that was begun and is to be brought to its end.
+
+    Every item of action RESET comes with one, also when the declaration of a reset under way is gone or was changed:
+    then nothing is sent any more, and a project that was stopped for it is told to go on. Whoever carries it out looks
+    again at the ledger, the approval (`StateStore.approvals` by `entry.content_id`), suspensions, the future and the
+    retention; the stage alone says what comes next. A row in SENDING is ordered as well: its outcome is unknown then,
+    and that gets written down.
+    """
+
+    entry: ResetEntry  # as the ledger has it; where it has none, or a PENDING one, as it is to be begun: stage PENDING,
+    #                    content_id that of the item; the plan's id is filled in when it is begun
+    known: Stage | None  # stage of its row when it was planned; None: the ledger had none
+    declared: bool  # the files still ask for just this
+    stop: bool = True  # stop the project before, tell it to go on afterwards
+    expires: datetime | None = None  # aware UTC; not sent after that
+    retention_s: float = 0.0  # how far back the logs of the target reach; 0: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a reset asks for, and how far it moves a link, for reports: no part of any id."""
+
+    key: ResetKey
+    start_timestamp: int  # unix seconds
+    stage: Stage | None  # of its row in the ledger; None: it has none
+    messages: bool  # the sink takes messages, which are there twice when they are repeated
+    position: int | None = None  # where the link is now, unix seconds; None: not looked up, or not known
+    rows: int | None = None  # about how many records lie between, at the present rate; None: not known
+    problem: str = ""  # why the position is not known although it was looked up
+
+    @property
+    def shift_s(self) -> int | None:
+        """How far the link moves, seconds: below 0 backwards; None when that is not known."""
+        return None if self.position is None else self.start_timestamp - self.position
 
 
 # --- plan ----------------------------------------------------------------------------------------------------------
@@ -459,6 +609,34 @@ class Item:
     remarks: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
     forced: tuple[str, ...] = ()  # rails that were overridden
+    content_id: str = ""  # like id, whatever the serial: what approvals bind to
+    approval: Approval | None = None  # that lets it go; None when it needs none, or has none
+    outlook: Outlook | None = None  # of a reset
+
+    @property
+    def is_begun_reset(self) -> bool:
+        """Whether it is a reset that somebody has to go on with: its project may be stopped."""
+        stage = self.outlook.stage if self.outlook else None
+        return stage is not None and stage.is_under_way
+
+
+class RailState(Enum):
+    """How a rail stands in one plan."""
+
+    OFF = "off"  # it holds nothing, whatever comes
+    ON = "on"  # it would hold something
+    TRIPPED = "tripped"  # it does
+    OVERRIDDEN = "overridden"  # it would, and somebody lifted it
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """One rail, as plan and status show it."""
+
+    name: str  # as `--force` takes it: "tasks", "window"
+    state: RailState
+    text: str = ""  # its setting, or what it holds: "30 % of the tasks, above 5"
+    tasks: int = 0  # how many it holds, or was lifted for
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,7 +647,8 @@ class Plan:
     revision: str
     items: tuple[Item, ...]
     remarks: tuple[str, ...] = ()  # about the whole: why it is frozen
-    frozen: bool = False  # so many known tasks are gone that nothing is done
+    frozen: bool = False  # so many known tasks are gone that nothing is begun
+    rails: tuple[Rail, ...] = ()  # every rail there is, in the order in which they are asked
 
     @property
     def to_send(self) -> tuple[Item, ...]:
@@ -511,6 +690,7 @@ class ObservedComponent:
     delay_s: int | None
     modified: str  # gmtModify as text: a change of it is a hint only
     errors: str = ""  # joined texts of errorDetails
+    tps: int | None = None  # records a second
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,23 @@ looked at again when that is over.
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.agenda import Agenda
 from reconciler.apply import adopt, jobs_of, keep_records
 from reconciler.attempt import CAPPED_ATTEMPTS
+from reconciler.core import rails
 from reconciler.core.backoff import delay_s
+from reconciler.core.ledger import is_open
+from reconciler.core.limits import PATIENT
 from reconciler.core.policy import Policy
-from reconciler.core.status import State, TaskStatus, status_of
+from reconciler.core.rails import Grip
+from reconciler.core.status import State, TaskStatus, status_of, together
 from reconciler.errors import ReconcilerError
 from reconciler.events import Notice, PassEnded
 from reconciler.inventory import Known
 from reconciler.jobs import Job, Result, Status, Tools
-from reconciler.model import Action, Condition, Item, Record
+from reconciler.model import Action, Condition, Item, Rail, RailState, Record, ResetEntry, Stage
 from reconciler.reconcile import Reconciler, Survey
 from reconciler.states import Finding, States
 from reconciler.targets import Targets
@@ -81,17 +85,27 @@ class Passes:
         self._clock = tools.clock
         self._describe = describe
         self._is_restless = is_restless
-        self._tries: dict[str, _Try] = {}
+        self._tries: dict[tuple[str, bool], _Try] = {}  # {(task, whether of its reset): it}
+        self._waiting_for_reset: set[str] = set()
         self._labels: dict[str, dict[str, str]] = {}  # {task: its labels}, where it has some: those of an orphan too
         self._invalid: dict[str, int] = {}  # {task: how many of its files are wrong}
+        self._grips: dict[str, Grip] = {}  # {task: what rails have to do with it}, where they have anything
+        self._tripped: frozenset[str] = frozenset()  # rails that tripped whatever they hold
         self._guard = threading.Lock()
         self.frozen = ""  # why nothing is sent at all
+        self.limits: frozenset[str] = frozenset()  # of the run, that hold what they count
         self.revision = ""
+        self.resets: tuple[ResetEntry, ...] = ()  # the ledger, as the last look found it
 
     @property
     def invalid_files(self) -> int:
         """How many files are wrong."""
         return sum(list(self._invalid.values()))
+
+    @property
+    def rails(self) -> tuple[Rail, ...]:
+        """How every rail stands, over all tasks."""
+        return rails.states(self._rules, rails.count(self._grips.values(), self._tripped))
 
     def renew(self, reconciler: Reconciler, rules: Policy, tools: Tools) -> None:
         """Look with another configuration from now on."""
@@ -148,18 +162,20 @@ class Passes:
     # --- what a look found -----------------------------------------------------------------------------------------
 
     def _take_in(self, survey: Survey, names: Collection[str]) -> None:
+        self._heed_limits(survey)
         self.frozen = survey.plan.remarks[0] if survey.plan.frozen else ""
         self.revision = survey.plan.revision
+        tripped = (rail for rail in survey.plan.rails if rail.state is RailState.TRIPPED)
+        self._tripped = frozenset(rail.name for rail in tripped if not rail.tasks)
         if not survey.plan.frozen:
             keep_records(survey, self._tools)
-        jobs = {} if survey.plan.frozen else {job.item.id: job for job in jobs_of(survey)}
+        jobs = {job.item.id: job for job in jobs_of(survey) if job.item.is_begun_reset or not survey.plan.frozen}
         items = _by_task(survey.plan.items)
-        under_way_first = sorted(
-            items.values(), key=lambda pair: not _is_under_way(survey.records.get(pair[0].address))
-        )
-        findings = [self._settle(item, more, jobs.get(item.id), survey) for item, more in under_way_first]
-        self._agenda.add(survey.left)
-        self._agenda.add(survey.taken_over.values())
+        under_way_first = sorted(items.values(), key=lambda pair: not _is_any_under_way(pair, survey.records))
+        findings = [self._settle(item, more, jobs, survey) for item, more in under_way_first]
+        self._follow_resets(survey)
+        self._agenda.add(survey.left, counted=True)
+        self._agenda.add(survey.taken_over.values(), counted=True)
         orphans_no_more = {survey.records[address].task for address in survey.taken_over} - survey.tasks.keys()
         for name, error in survey.defects.items():
             self._tell_defect(name, error)
@@ -169,23 +185,41 @@ class Passes:
             self._drop(name)
         self._states.put((finding for finding in findings if finding is not None), gone)
 
+    def _heed_limits(self, survey: Survey) -> None:
+        """Take back what a limit of the run holds from now on, and look again at what it holds or releases."""
+        for task in survey.unsettled:
+            self._targets.withdraw(task)
+        self._agenda.add(survey.unsettled, counted=True)
+        for rail in sorted(survey.tripped.keys() - self.limits):
+            text = f"limit {rail}: {survey.tripped[rail]}: none of it is sent until some is taken back, or it is forced"
+            self._tools.tell(Notice("warning", "limit", text))
+        for rail in sorted(self.limits - survey.tripped.keys()):
+            self._tools.tell(Notice("info", "limit", f"limit {rail}: no longer too much at once, so it holds nothing"))
+        self.limits = frozenset(survey.tripped)
+
     def _drop(self, name: str) -> None:
         self._targets.withdraw(name)
         self._invalid.pop(name, None)
+        self._grips.pop(name, None)
         self._labels.pop(name, None)
-        with self._guard:
-            self._tries.pop(name, None)
+        self._waiting_for_reset.discard(name)
+        self.try_again(name)
 
-    def _settle(self, item: Item, more: tuple[Item, ...], job: Job | None, survey: Survey) -> Finding | None:
+    def _follow_resets(self, survey: Survey) -> None:
+        """Look again at what waits for resets when another one is open, or one is no more."""
+        before, self.resets = self.resets, tuple(survey.resets.values())
+        if {entry.key for entry in filter(is_open, before)} != {entry.key for entry in filter(is_open, self.resets)}:
+            self._agenda.add(self._waiting_for_reset)
+
+    def _settle(self, item: Item, more: tuple[Item, ...], jobs: Mapping[str, Job], survey: Survey) -> Finding | None:
         """Do about one task what is to be done, and say how it is; None: the next look says it."""
         known = survey.known.get(item.task)
         self._invalid.pop(item.task, None)
         if item.action is Action.INVALID:
             self._invalid[item.task] = len({violation.file for violation in item.violations})
-        if item.until is not None:
-            wait_s = (item.until - self._clock.now()).total_seconds()
-            self._agenda.add((item.task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S))
-        restless = (item.action.sends or item.action is Action.ADOPT) and self._is_restless(item.task)
+        self._note((item, *more), survey.expiries.get(item.task))
+        sends = any(one.action.sends or one.action is Action.ADOPT for one in (item, *more))
+        restless = sends and self._is_restless(item.task)
         if item.action is Action.ADOPT and not restless and item.id in survey.work and not survey.plan.frozen:
             adopt(item, survey, self._tools)
             self._agenda.add((item.task,))
@@ -193,18 +227,34 @@ class Passes:
                 status_of(item, None, calling=False), state=State.SYNCED, next_step="", revision=survey.plan.revision
             )
             return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
-        if job is not None and not restless:
-            self._offer(job)
+        reset_first = sorted((item, *more), key=lambda one: one.intended is not Action.RESET)
+        mine = [jobs[one.id] for one in reset_first if one.id in jobs and not (restless and not one.is_begun_reset)]
+        if mine:
+            self._offer(mine)
         elif item.task not in survey.left:
             self._targets.withdraw(item.task)
-        status = self._status(item, survey.records.get(item.address))
+        record = survey.records.get(item.address)
+        status = self._status_of_reset(item) if item.intended is Action.RESET else self._status(item, record)
         if restless and status.state is State.OUT_OF_SYNC:
             status = replace(status, reason=f"{item.reason}; its files are still being written", next_step="wait")
-        if more:
-            step = status.next_step or status_of(more[0], None, calling=False).next_step
-            reason = "; ".join((status.reason, *(other.reason for other in more)))
-            status = replace(status, reason=reason, next_step=step)
-        return Finding(status, self._labels_of(item.task, known), known.imprint.hex() if known else item.address)
+        for other in more:
+            status = together(status, other, self._status_of_reset(other))
+        content = known.imprint.hex() if known else item.address
+        return Finding(status, self._labels_of(item.task, known), content + "".join(map(_word_of, (item, *more))))
+
+    def _note(self, items: tuple[Item, ...], expires: datetime | None) -> None:
+        """Remember what rails have to do with a task, and look again when a hold, an approval or a reset of it ends."""
+        task, grip = items[0].task, rails.grip(items)
+        self._grips.pop(task, None)
+        if grip.matters:
+            self._grips[task] = grip
+        (self._waiting_for_reset.add if "reset" in grip.held else self._waiting_for_reset.discard)(task)
+        ends = [end for item in items for end in (item.until, item.approval and item.approval.until) if end]
+        ends += [expires] if expires is not None and expires > self._clock.now() else []
+        patient = {item.until for item in items if item.rail in PATIENT}  # what they hold is counted already
+        for end in ends:
+            wait_s = (end - self._clock.now()).total_seconds()
+            self._agenda.add((task,), min(max(wait_s, 0.0) + 0.01, _LONGEST_S), counted=end in patient)
 
     def _labels_of(self, task: str, known: Known | None) -> Mapping[str, str]:
         if known is not None:
@@ -213,20 +263,25 @@ class Passes:
                 self._labels[task] = dict(known.labels)
         return self._labels.get(task, {})
 
-    def _offer(self, job: Job) -> None:
-        """Have a job carried out, unless it is too early for another try at the same content."""
-        task = job.item.task
+    def _offer(self, jobs: Iterable[Job]) -> None:
+        """Have the first job of a task carried out that may be: the next one when that is over."""
+        job = next(filter(self._may_be_tried, jobs), None)
+        if job is not None:
+            self._targets.offer(job)
+
+    def _may_be_tried(self, job: Job) -> bool:
+        """Whether it is time for a job: another try at the same content may have to wait."""
+        slot = _slot(job)
         with self._guard:
-            tried = self._tries.get(task)
+            tried = self._tries.get(slot)
             if tried is not None and tried.content != job.content:
-                del self._tries[task]  # newer content waits for nothing
+                del self._tries[slot]  # newer content waits for nothing
                 tried = None
         job.capped = tried.capped if tried else 0
         wait_s = tried.due - self._clock.monotonic() if tried else 0.0
         if wait_s > 0:
-            self._agenda.add((task,), wait_s)
-        else:
-            self._targets.offer(job)
+            self._agenda.add((job.item.task,), wait_s, counted=True)
+        return wait_s <= 0
 
     # --- words -----------------------------------------------------------------------------------------------------
 
@@ -237,7 +292,7 @@ class Passes:
         if job is not None and record is not None and record.condition in _UNDER_WAY:
             return _under_way(status, item, record)
         with self._guard:
-            tried = self._tries.get(item.task)
+            tried = self._tries.get((item.task, item.intended is Action.RESET))
         if status.state is not State.OUT_OF_SYNC:
             return self._looked_again(status, tried)
         if trouble:
@@ -250,6 +305,14 @@ class Passes:
         most = self._tools.max_concurrent.get(item.target, 1)
         turn = f"waits for its turn: at most {most} of target {item.target} at once (max_concurrent)"
         return replace(status, reason=f"{item.reason}; {turn}", next_step=step)
+
+    def _status_of_reset(self, item: Item) -> TaskStatus:
+        """What is said of a reset, or of another item that the record of the task is not about."""
+        job = self._targets.job(item.task)
+        status = self._status(item, None)
+        if item.action is Action.RESET and job is not None and job.work.reset is not None and item.is_begun_reset:
+            return replace(status, state=State.APPLYING, reason=item.reason, until=None, next_step="wait")
+        return status
 
     def _tried(self, status: TaskStatus, item: Item, tried: _Try) -> TaskStatus:
         wait_s = tried.due - self._clock.monotonic()
@@ -270,21 +333,21 @@ class Passes:
 
     def done(self, job: Job, result: Result | Exception) -> None:
         """A job is over; called by any thread."""
-        task = job.item.task
+        task, slot = job.item.task, _slot(job)
         if isinstance(result, ReconcilerError):
             result = replace(job.unsent(Status.PENDING, str(result)), retry_in_s=PROBLEM_S)
         elif isinstance(result, Exception):
             self._tell_defect(task, result)
             result = replace(job.unsent(Status.PENDING, "a defect of reconciler; see the log"), retry_in_s=DEFECT_S)
-        if result.status is Status.PENDING and job.capped >= CAPPED_ATTEMPTS:
+        if result.status is Status.PENDING and job.capped >= CAPPED_ATTEMPTS and job.work.reset is None:
             result = self._given_up(job, result)
         with self._guard:
-            number = self._tries[task].number + 1 if task in self._tries else 1
+            number = self._tries[slot].number + 1 if slot in self._tries else 1
             wait_s = self._wait_s(job, result, number)
             if wait_s is None:
-                self._tries.pop(task, None)
+                self._tries.pop(slot, None)
             else:
-                self._tries[task] = _Try(job.content, result, self._clock.monotonic() + wait_s, number, job.capped)
+                self._tries[slot] = _Try(job.content, result, self._clock.monotonic() + wait_s, number, job.capped)
         self._agenda.add((task,))
 
     def _given_up(self, job: Job, result: Result) -> Result:
@@ -310,8 +373,9 @@ class Passes:
     def try_again(self, task: str) -> None:
         """Somebody asked for it: this task, or every one for "", does not wait for its next try."""
         with self._guard:
-            for name in (task,) if task else tuple(self._tries):
-                self._tries.pop(name, None)
+            for slot in tuple(self._tries):
+                if task in (slot[0], ""):
+                    del self._tries[slot]
 
 
 _UNDER_WAY = {Condition.APPLYING: State.APPLYING, Condition.VERIFYING: State.VERIFYING}
@@ -335,6 +399,22 @@ def _under_way(status: TaskStatus, item: Item, record: Record) -> TaskStatus:
     )
 
 
+def _slot(job: Job) -> tuple[str, bool]:
+    """What tries are remembered by: a task's reset and its update do not wait for each other's."""
+    return job.item.task, job.work.reset is not None
+
+
+def _is_any_under_way(pair: tuple[Item, tuple[Item, ...]], records: Mapping[str, Record]) -> bool:
+    item, more = pair
+    return _is_under_way(records.get(item.address)) or any(one.is_begun_reset for one in (item, *more))
+
+
+def _word_of(item: Item) -> str:
+    """What makes it news that a reset failed, or that nobody knows how it ended, although its files are the same."""
+    stage = item.outlook.stage if item.outlook else None
+    return f"+{stage.value}" if stage in (Stage.UNKNOWN, Stage.REFUSED) else ""
+
+
 def _is_under_way(record: Record | None) -> bool:
     """Whether a component may be restarting: it gets its lane and its place before others do."""
     conditions = (Condition.APPLYING, Condition.VERIFYING, Condition.UNKNOWN)
@@ -344,7 +424,7 @@ def _is_under_way(record: Record | None) -> bool:
 def _by_task(items: Iterable[Item]) -> dict[str, tuple[Item, tuple[Item, ...]]]:
     """`{task: (its item, its other items)}`: a reset that waits holds nothing else up."""
     found: dict[str, tuple[Item, tuple[Item, ...]]] = {}
-    for item in sorted(items, key=lambda item: (item.intended is Action.RESET, item.action is Action.ORPHANED)):
+    for item in sorted(items, key=lambda item: (item.outlook is not None, item.action is Action.ORPHANED)):
         if item.task in found:
             main, more = found[item.task]
             found[item.task] = main, (*more, item)

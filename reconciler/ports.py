@@ -10,6 +10,7 @@ from typing import Protocol
 from reconciler.events import SourceVitals
 from reconciler.model import (
     Accepted,
+    Approval,
     Commit,
     Condition,
     Head,
@@ -20,8 +21,11 @@ from reconciler.model import (
     Outcome,
     RawTask,
     Record,
+    ResetEntry,
+    ResetKey,
     Sections,
     Snapshot,
+    Stage,
     Suspension,
     TaskState,
     UpdateRequest,
@@ -100,6 +104,12 @@ class Target(Protocol):
 
     def reset_incr_start_timestamp(self, project: str, *, reverse: bool, start_timestamp: int) -> Accepted:
         """Move the position from which a link reads, unix seconds."""
+
+    def stop_project(self, project: str) -> None:
+        """Tell a project to stop; it is when its status is SUSPEND. Telling it twice does no harm."""
+
+    def resume_project(self, project: str) -> None:
+        """Tell a project that was stopped to go on; it does when its status is RUNNING."""
 
     def components(self, project: str) -> tuple[ObservedComponent, ...]:
         """Incr-Sync components of a project, both links, in the server's order."""
@@ -198,13 +208,37 @@ class StateStore(Protocol):
         """Clear FAILED, RETRYING and the count of unknown attempts; open intents stay."""
 
     def suspend(self, task: str, suspension: Suspension) -> None:
-        """Record a suspension; task "*" means all."""
+        """Record a suspension; task "*" means all, "*team=shop" those with that label."""
 
     def resume(self, task: str) -> bool:
         """Take a suspension back; False when there was none."""
 
     def suspensions(self) -> Mapping[str, Suspension]:
-        """`{task: Suspension}`, with "*" for all."""
+        """`{task: Suspension}`, with "*" for all and "*team=shop" for a label."""
+
+    def approve(self, approval: Approval) -> None:
+        """Record an approval, in place of an earlier one of the same content; a journal row of kind "approve"."""
+
+    def disapprove(self, content_id: str, reason: str) -> bool:
+        """Take an approval back; False when there was none."""
+
+    def approvals(self) -> Mapping[str, Approval]:
+        """`{Item.content_id: Approval}` of those that were not used up; some may have expired."""
+
+    def resets(self) -> Mapping[ResetKey, ResetEntry]:
+        """The ledger of resets, whole."""
+
+    def reset(self, key: ResetKey) -> ResetEntry | None:
+        """One row of it as it is now."""
+
+    def move_reset(self, entry: ResetEntry, expected: Stage | None) -> bool:
+        """Write a row of the ledger, durably, if its stage is still the expected one; None: if there is no row yet.
+
+        Adds a journal row of kind "reset" whose outcome is the stage. An approval of its content is used up by SENDING.
+
+        Returns:
+            Whether it was written; False: somebody else was quicker, read it again.
+        """
 
     def note(self, kind: str, task: str, detail: Mapping[str, object]) -> None:
         """Add a row to the journal that belongs to no address: a forced rail, a target's trouble."""

@@ -2,22 +2,31 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 
-from reconciler.core import canonical, fleet, policy, secrets
+from reconciler.core import canonical, fleet, importing, ledger, policy, rails, resets, secrets
 from reconciler.core import plan as planning
 from reconciler.core.catalogue import Catalogue
-from reconciler.core.desired import Desired, overlaid, prepare
+from reconciler.core.desired import Desired, hollow, overlaid, prepare
+from reconciler.core.limits import Standing, Tally, Weight, weigh
 from reconciler.core.plan import Base
 from reconciler.core.policy import Policy, Surroundings
+from reconciler.core.validation import fleetrules
+from reconciler.core.validation.fleetfacts import facts_of
 from reconciler.core.validation.validator import Validator
 from reconciler.errors import ReconcilerError, SecretError
 from reconciler.inventory import Gist, Inventory, Known, gist_of
 from reconciler.model import (
     Action,
     Address,
+    Cap,
     Item,
     Plan,
     Record,
+    ResetEntry,
+    ResetKey,
+    ResetOrder,
     Severity,
     Snapshot,
     Task,
@@ -30,8 +39,9 @@ from reconciler.ports import Clock, Entry, SecretResolver, Source, StateStore
 class Work:
     """What carrying out one item needs and a plan must not hold: it has secrets in it."""
 
-    desired: Desired = field(repr=False)
+    desired: Desired = field(repr=False)  # of a task whose files are gone: hollow, with its name and address
     base: Base = field(repr=False)
+    reset: ResetOrder | None = None  # of an item of action RESET
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,12 @@ class Survey:
     records: Mapping[str, Record]  # {Address.id: Record}, as they were when the plan was made
     defects: Mapping[str, Exception]  # {task: what went wrong in us}: their items say that they are invalid
     left: frozenset[str]  # tasks with something to do whose work was not kept: look at them again
+    tripped: Mapping[str, str] = field(default_factory=dict)  # {limit of the run: what is too much}
+    unsettled: frozenset[str] = frozenset()  # others that a limit holds or releases from now on: look at them again
+    resets: Mapping[ResetKey, ResetEntry] = field(default_factory=dict)  # the ledger, as it was when the plan was made
+    expiries: Mapping[str, datetime] = field(default_factory=dict)  # {task: when its reset is sent no more}
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)  # secrets that a server may quote about resets
+    arrived: frozenset[str] = frozenset()  # Address.ids whose files were imported, and are there by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,9 @@ class _Findings:
     known: dict[str, Known] = field(default_factory=dict)
     defects: dict[str, Exception] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    expiries: dict[str, datetime] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set, repr=False)
 
 
 @dataclass(slots=True)
@@ -81,7 +100,12 @@ class _Look:
     key: bytes
     chosen: Callable[[str], bool]
     most: int | None
+    awaited: frozenset[str] = frozenset()  # Address.ids whose files were imported, and may not be there yet
     found: _Findings = field(default_factory=_Findings)
+    open_resets: Mapping[str, ResetEntry] = field(init=False)  # {Address.id: it}: under way, or unknown; seldom any
+
+    def __post_init__(self) -> None:
+        self.open_resets = {entry.address: entry for entry in self.around.resets.values() if ledger.is_open(entry)}
 
     def keep(self, item: Item, work: Work) -> None:
         """Keep what carrying an item out needs, unless there is enough of that already."""
@@ -105,6 +129,7 @@ class Reconciler:
         lookup: finds the value of a secret reference.
         clock: the time, for suspensions that expire.
         lenient: for commands that only show: a secret that cannot be found here counts as unchanged.
+        caps: what hosts may be asked for by all tasks that write to them; None: rules over all tasks are not asked.
         tick: called for every task, so that somebody can see progress.
     """
 
@@ -118,6 +143,7 @@ class Reconciler:
         clock: Clock,
         *,
         lenient: bool = False,
+        caps: Sequence[Cap] | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
@@ -128,7 +154,10 @@ class Reconciler:
         self._clock = clock
         self._lenient = lenient
         self._tick = tick
-        self._inventory = Inventory(validator)
+        self._caps = caps
+        self._inventory = Inventory(validator, None if caps is None else partial(facts_of, catalogue=catalogue))
+        self._tally = Tally()  # what every task would send, as it was seen last
+        self._tripped: frozenset[str] = frozenset()  # limits of the run, as of the last look
 
     def survey(self, rules: Policy, selection: Iterable[str] = (), *, most: int | None = None) -> Survey:
         """Plan for the selected tasks; rails that concern the whole fleet look at all of it.
@@ -150,7 +179,20 @@ class Reconciler:
             self._look_at(entry, look)
         self._inventory.keep_only(seen)
         self._inventory.settle(seen)
-        return self._conclude(look)
+        self._tally = Tally()
+        return self._with_fleet_rules(self._conclude(look, look.found.weights), look)
+
+    def _with_fleet_rules(self, survey: Survey, look: "_Look") -> Survey:
+        """The same with remarks on what is wrong with several tasks together: it is shown and holds nothing."""
+        if self._caps is None:
+            return survey
+        found = fleetrules.check(self._inventory.facts(), self._caps, self._reread)
+        remarks = (*survey.plan.remarks, *fleetrules.remarks(found, look.chosen))
+        return replace(survey, plan=replace(survey.plan, remarks=remarks))
+
+    def _reread(self, name: str) -> Task | None:
+        entry = self._source.entry(name)
+        return self._validator.examine(entry.read(), warnings=False).task if entry else None
 
     def look(self, rules: Policy, names: Collection[str], *, most: int | None = None) -> Survey:
         """Plan for these tasks alone, by what the last `survey` saw of the others; it must have been made.
@@ -177,7 +219,7 @@ class Reconciler:
             waiting = sorted(self._inventory.disturbed() - wanted)  # others at an address that came or went
             wanted.update(waiting)
         self._inventory.settle(wanted)
-        return self._conclude(look)
+        return self._conclude(look, wanted)
 
     def names_below(self, folder: str) -> frozenset[str]:
         """Tasks at or below a folder, as they were at the last look and as they are now."""
@@ -187,23 +229,29 @@ class Reconciler:
     def _begin(self, rules: Policy, chosen: Callable[[str], bool], most: int | None) -> "_Look":
         records = self._store.records()
         around = self._surroundings(rules, records)
-        return _Look(records, around, self._store.fingerprint_key(), chosen, most)
+        awaited = frozenset(self._store.notified(importing.AWAITED))  # after the records: the mark is written first
+        return _Look(records, around, self._store.fingerprint_key(), chosen, most, awaited)
 
-    def _conclude(self, look: "_Look") -> Survey:
+    def _conclude(self, look: "_Look", names: Collection[str]) -> Survey:
+        """The plan of what was found, *names* being the tasks whose weight may be another one than before."""
         found, inventory = look.found, self._inventory
         self._settle_clashes(look)
-        lost = [look.records[address] for address in inventory.undeclared(look.records)]
+        self._go_on_with_resets(look)
+        undeclared = (look.records[address] for address in inventory.undeclared(look.records))
+        lost = [record for record in undeclared if not inventory.is_unreadable(record.task)]
+        awaited = [one for one in lost if one.address in look.awaited and not inventory.is_valid(one.task)]
+        found.items += [importing.awaited(one) for one in awaited if look.chosen(one.task)]
         orphans = [
-            planning.orphaned(record, moved=inventory.is_valid(record.task))
-            for record in lost
-            if not inventory.is_unreadable(record.task)
+            planning.orphaned(record, moved=inventory.is_valid(record.task)) for record in lost if record not in awaited
         ]
         found.items += [item for item in orphans if look.chosen(item.task)]
-        frozen = self._frozen(look, orphans)
+        frozen = self._frozen(len(look.records) - len(awaited), orphans)
         if frozen:
             found.items = list(fleet.freeze(found.items, frozen, look.around))
+        limited, unsettled = self._limit(look, names)
         plan = fleet.assemble(found.items, self._revision(inventory), look.around.policy, frozen)
-        plan = replace(plan, remarks=(*plan.remarks, *self._source.remarks))
+        stand = rails.of_plan(plan.items, look.around, frozen=bool(frozen))
+        plan = replace(plan, remarks=(*plan.remarks, *limited.remarks, *self._source.remarks), rails=stand)
         return Survey(
             plan,
             found.work,
@@ -215,14 +263,38 @@ class Reconciler:
             look.records,
             found.defects,
             frozenset(found.left),
+            resets=look.around.resets,
+            expiries=found.expiries,
+            hidden=frozenset(found.hidden),
+            tripped=limited.tripped,
+            unsettled=unsettled,
+            arrived=look.awaited.difference(inventory.undeclared(look.awaited)),
         )
+
+    def _limit(self, look: "_Look", names: Collection[str]) -> tuple[Standing, frozenset[str]]:
+        """Hold what is too much at once, counted over all tasks.
+
+        Returns:
+            How the limits stand; and other tasks that one of them holds or releases from now on.
+        """
+        found = look.found
+        for name in names:
+            self._tally.put(name, found.weights.get(name))
+        standing = self._tally.standing(look.around.policy.limits, self._inventory.count())
+        found.items = list(fleet.limit(found.items, found.weights, standing))
+        if standing.tripped:
+            held = {item.id for item in found.items if item.rail in standing.tripped}
+            found.work = {number: work for number, work in found.work.items() if number not in held}
+            found.left &= {item.task for item in found.items if item.action.sends or item.action is Action.ADOPT}
+        turned = self._tripped ^ standing.tripped.keys()
+        self._tripped = frozenset(standing.tripped)
+        return standing, self._tally.counting(turned) - {*names} if turned else frozenset()
 
     def _revision(self, inventory: Inventory) -> str:
         return self._source.revision or inventory.revision()
 
-    def _frozen(self, look: "_Look", orphans: Sequence[Item]) -> str:
+    def _frozen(self, known: int, orphans: Sequence[Item]) -> str:
         """Why nothing is done at all; "" when that is not so."""
-        known = len(look.records)
         vanished = sum(not self._inventory.is_valid(item.task) for item in orphans)  # a changed address did not vanish
         if not fleet.has_vanished(known, vanished, self._inventory.count()):
             return ""
@@ -284,6 +356,8 @@ class Reconciler:
             suspensions=self._store.suspensions(),
             troubles=self._store.target_trouble(),
             first_run=first_run,
+            approvals=self._store.approvals(),
+            resets=self._store.resets(),
         )
 
     def _look_at(self, entry: Entry, look: "_Look") -> None:
@@ -316,6 +390,9 @@ class Reconciler:
         if gist is not None:
             item = planning.plan_task(gist.desired, Base(record), look.around, self._catalogue, look.key)
             look.found.items.append(replace(item, unchanged=gist.unchanged))
+            look.found.weights[entry.name] = Weight(gist.unchanged)
+            over = resets.plan(gist.desired.task, record, look.around) if gist.desired.task.reset else None
+            look.found.items += [over] if over else []
             return
         if task is None:
             known, task = self._inventory.see(entry, anew=True)
@@ -335,24 +412,28 @@ class Reconciler:
             and known.name not in look.around.policy.resend
             and planning.is_unchanged(gist.desired, record)
             and not policy.is_unconfirmed(gist.desired, record)
+            and known.address_id not in look.open_resets
+            and resets.is_settled(gist.desired.task, look.around)
             and gist.has_same_secrets(self._lookup, look.key)
         )
         return gist if settled else None
 
     def _plan(self, task: Task, known: Known, record: Record | None, look: "_Look") -> None:
         found, around, key = look.found, look.around, look.key
-        waiting = planning.reset(task, record)
-        if waiting is not None:
-            found.items.append(waiting)
         used: dict[tuple[str, str], str] = {}
         try:
             desired, missing = self._prepare(task, record, key, used)
         except SecretError as error:
             found.items.append(planning.unresolved(task, record, str(error), around))
+            self._plan_reset(task, Work(hollow(task), Base(record)), look, str(error))
             return
         base = self._base(desired, record, around)
         item = planning.plan_task(desired, base, around, self._catalogue, key)
-        known.gist = gist_of(desired, planning.leaves(desired), used, key) if waiting is None and not missing else None
+        counts = record is not None and record.digest is not None and not policy.was_begun(desired, record)
+        found.weights[task.name] = weigh(item, around.policy.forced, counts=counts)
+        settled = not missing and resets.is_settled(task, around)
+        known.gist = gist_of(desired, planning.leaves(desired), used, key) if settled else None
+        self._plan_reset(task, Work(desired, base), look)
         found.items.append(replace(item, remarks=(*item.remarks, *missing)))
         if item.action.sends or item.action is Action.ADOPT:
             look.keep(item, Work(desired, base))
@@ -365,6 +446,31 @@ class Reconciler:
             usable = around.policy.targets is None or task.address.target in around.policy.targets
             if usable and item.action is Action.NOOP and policy.is_unconfirmed(desired, record):
                 found.unconfirmed[item.id] = Work(desired, base)
+
+    def _plan_reset(self, task: Task, work: Work, look: "_Look", unresolved: str = "") -> None:
+        """The reset that a task declares, or that was begun for it; *unresolved* says which secrets are missing."""
+        concerned = task.reset is not None or task.address.id in look.open_resets
+        item = resets.plan(task, work.base.record, look.around) if concerned else None
+        if item is None:
+            return
+        item = resets.without_secrets(item, unresolved) if unresolved else item
+        look.found.items.append(item)
+        look.found.hidden |= work.desired.secret_values
+        if item.action is Action.RESET:
+            look.keep(item, replace(work, reset=resets.order(task, item, look.around)))
+        if task.reset is not None and task.reset.expires is not None and not resets.is_settled(task, look.around):
+            look.found.expiries[task.name] = task.reset.expires
+
+    def _go_on_with_resets(self, look: "_Look") -> None:
+        """Those that were begun for an address that no valid task has any more: their projects may be stopped."""
+        valid = {address.id for address in self._inventory.valid().values()} if look.open_resets else set()
+        for entry in look.open_resets.values():
+            if entry.address not in valid and look.chosen(entry.task):
+                item, order = resets.gone(entry, look.around)
+                look.found.items.append(item)
+                record = look.records.get(entry.address)
+                if item.action is Action.RESET:
+                    look.keep(item, Work(hollow(ledger.task_of(entry)), Base(record), order))
 
     def _prepare(
         self, task: Task, record: Record | None, key: bytes, used: dict[tuple[str, str], str]
@@ -422,6 +528,7 @@ class Reconciler:
         found.work = {number: work for number, work in found.work.items() if number in settled}
         found.unconfirmed = {number: work for number, work in found.unconfirmed.items() if number in settled}
         found.taken_over = {a: name for a, name in found.taken_over.items() if name not in clashes}
+        found.weights = {name: weight for name, weight in found.weights.items() if name not in clashes}
 
 
 def _defect(name: str, error: Exception) -> Violation:

@@ -132,6 +132,8 @@ class _Service:
         self._renew_notifier(notifier)
         _set_up_logs(settings)
         self._settings = settings
+        for text in settings.warnings():
+            self._tell_without_notifier(Notice("warning", "config", text))
         return setup
 
     def _new_notifier(self, settings: Settings) -> Notifier:

@@ -8,7 +8,7 @@ from reconciler.core.names import lasting_part
 from reconciler.errors import CapabilityMissingError, PermanentTargetError, TargetError
 from reconciler.events import Moved
 from reconciler.jobs import Job, Place, Status, Tools
-from reconciler.model import ComponentRole, Dimension, ObservedComponent
+from reconciler.model import ComponentRole, Dimension, Link, ObservedComponent
 from reconciler.ports import Target
 
 BUSY_PROJECT = ("RUNNING_MODIFYING", "RUNNING_MERGING")
@@ -116,6 +116,25 @@ class Sight:
         components = self._target.components(project)
         self._tools.sightings.put(self._job, project, self._tools.clock.monotonic(), components)
         return components
+
+    def position(self, place: Place) -> int | str | None:
+        """From where a component that was just found goes on: unix seconds, or the text that its project has instead.
+
+        Returns:
+            None when the server does not say.
+
+        Raises:
+            TargetError: it cannot be asked now.
+        """
+        component, project = place.component, self._job.project
+        if component is None or project is None:
+            return None
+        with suppress(PermanentTargetError, CapabilityMissingError):  # then the component's own is all there is
+            progress = self._target.progress(project)
+            link = progress.reverse_checkpoint if component.link is Link.REVERSE else progress.checkpoint
+            if isinstance(link, str):
+                return link
+        return component.checkpoint
 
     def has_moved(self, place: Place) -> bool:
         """Whether the component of a role has another name by now, so that it was the name that was refused."""

@@ -1,7 +1,7 @@
 """The one place that picks the adapters."""
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from reconciler.errors import (
 )
 from reconciler.events import Event, Listener
 from reconciler.jobs import Tools, no_history
-from reconciler.model import NO_ORIGINS, SECTIONS, Commit, Origins, Plan, Severity
+from reconciler.model import NO_ORIGINS, SECTIONS, Commit, Item, Origins, Plan, Severity
 from reconciler.ports import Source, StateStore, Target
 from reconciler.reconcile import Reconciler
 from reconciler.source import DirectorySource
@@ -176,9 +176,13 @@ def reconciler(
     files: Source | None = None,
     *,
     lenient: bool = False,
+    whole: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> Reconciler:
-    """What looks at desired and last-applied state; *files* are opened when not given. For the others see there."""
+    """What looks at desired and last-applied state; *files* are opened when not given. For the others see there.
+
+    With *whole* its plans remark on what is wrong with several tasks together: the daemon spares itself the effort.
+    """
     return Reconciler(
         files or source(settings, store),
         validator(settings.literal_secrets),
@@ -187,12 +191,32 @@ def reconciler(
         secret_files.resolver(),
         SystemClock(),
         lenient=lenient,
+        caps=settings.caps if whole else None,
         tick=tick,
     )
 
 
-def target_factory(settings: Settings) -> Callable[[str, Collection[str]], Target]:
-    """Opens targets by name; each instance belongs to one thread."""
+LOOK_S = 5.0
+"""How long a server may be silent when it is asked for the sake of a report only."""
+
+
+def with_outlook(settings: Settings, items: Iterable[Item], hide: Collection[str]) -> tuple[Item, ...]:
+    """Items of a plan, the resets among them with how far they move their links; see `reconciler.outlook`."""
+    found = tuple(items)
+    if not any(item.outlook for item in found):
+        return found
+    from reconciler.outlook import with_outlook as looked_up
+
+    return looked_up(found, target_factory(settings, read_s=LOOK_S), hide)
+
+
+def target_factory(settings: Settings, *, read_s: float = 60.0) -> Callable[[str, Collection[str]], Target]:
+    """Opens targets by name; each instance belongs to one thread.
+
+    Args:
+        settings: the configuration.
+        read_s: longest silence of a server, seconds.
+    """
     from reconciler.target.pace import Pace
 
     lookup = secret_files.resolver()
@@ -211,7 +235,7 @@ def target_factory(settings: Settings) -> Callable[[str, Collection[str]], Targe
         except (SecretError, secrets.ReferenceSyntaxError) as error:
             raise TargetMisconfiguredError(f"{settings.path}: targets.{name}.password: {error}") from None
         wanted = TargetSettings(
-            name, config.url, config.username, password, config.edition, config.version, config.ca_file
+            name, config.url, config.username, password, config.edition, config.version, config.ca_file, read_s=read_s
         )
         return HttpTarget(wanted, hide, pace=paces[name])
 
@@ -237,6 +261,8 @@ def tools(
         tell=tell,
         stop_after={name: target.stop_after_failures for name, target in settings.targets.items()},
         origin=last_commits(settings),
+        windows=settings.policy.windows,
+        checkpoint_max_age_s=settings.checkpoint_max_age_s,
     )
 
 

@@ -97,9 +97,52 @@ def test_those_come_first_that_are_due_longest(agenda, clock):
 
 def test_no_more_are_taken_than_asked_for_and_none_is_lost(agenda):
     names = [f"task/{number}" for number in range(10_000)]
+    agenda.add(names, counted=True)
+    batches = [agenda.take(256) for _ in range(40)]
+    assert max(map(len, batches)) == 256
+    assert [name for batch in batches for name in batch] == names
+
+
+def test_what_was_not_counted_is_taken_together(agenda):
+    names = [f"task/{number}" for number in range(1000)]
+    agenda.add(["known"], counted=True)
     agenda.add(names)
-    taken = [name for _ in range(40) for name in agenda.take(256)]
-    assert taken == names
+    assert (agenda.take(64), agenda.take(64)) == (names, ["known"])
+
+
+def test_what_was_counted_fills_the_batch(agenda):
+    agenda.add(["a", "b", "c"], counted=True)
+    agenda.add(["x"])
+    assert (agenda.take(3), agenda.take(3)) == (["x", "a", "b"], ["c"])
+
+
+def test_edit_of_what_waits_in_portions_is_taken_with_the_other_edits(agenda):
+    agenda.add(["a", "b", "c"], counted=True)
+    agenda.add(["c", "d", "e"])
+    assert (agenda.take(2), agenda.take(2)) == (["c", "d", "e"], ["a", "b"])
+
+
+def test_edit_is_not_taken_twice_though_it_waits_in_portions_too(agenda, clock):
+    agenda.add(["a"], 5.0)
+    agenda.add(["a"], counted=True)
+    assert agenda.take(9) == ["a"]
+    clock.advance_to(9.0)
+    assert agenda.take(9) == []
+
+
+def test_far_wish_that_is_not_counted_does_not_hurry_what_waits_in_portions(agenda):
+    names = [f"task/{number}" for number in range(100)]
+    agenda.add(names, 86_400.0)  # an approval that expires
+    agenda.add(names, counted=True)
+    assert agenda.take(64) == names[:64]
+
+
+def test_name_that_waits_in_both_ways_is_told_once_and_since_the_first(agenda, clock):
+    agenda.add(["a"], counted=True)
+    clock.advance_to(2.0)
+    agenda.add(["a", "b"])
+    clock.advance_to(3.0)
+    assert agenda.waiting() == (2, 3.0)
 
 
 def test_it_says_how_many_are_due_and_since_when(agenda, clock):

@@ -10,9 +10,10 @@ from reconciler import resources, wiring
 from reconciler.compare import ID_PREFIX, Judge, compare
 from reconciler.core.fleet import exit_code
 from reconciler.core.policy import Mode, NewTasks, Policy
+from reconciler.core.validation.taskfile import windows_of
 from reconciler.git.compared import ComparedTree
 from reconciler.git.repository import Repository
-from reconciler.model import Severity
+from reconciler.model import Limits, Severity
 from tests.integration.bench import documents
 from tests.repositories import Repo, isolate
 
@@ -343,6 +344,26 @@ def test_many_vanished_tasks_freeze_as_they_would(fleet):
     assert fleet.item().rail == "vanished"
 
 
+def test_too_many_tasks_at_once_are_held_as_they_would_be(fleet):
+    for number in range(1, 6):
+        fleet.put(f"t{number}", number)
+    fleet.commit()
+    for number in range(1, 6):
+        fleet.put(f"t{number}", number, sink={"workerNum": "17"})
+    fleet.put(sink={"workerNum": "17"}).commit()
+    plan = fleet.compared(chosen="t1".__eq__)
+    assert [(item.task, item.rail) for item in plan.items] == [("t1", "tasks")]
+    assert "limit tasks: 6 of 6 tasks would be restarted at once" in "; ".join(plan.remarks)
+    assert exit_code(fleet.compared(limits=Limits(tasks=1))) == 2
+
+
+def test_first_sends_count_towards_no_limit(fleet):
+    for number in range(1, 8):
+        fleet.put(f"t{number}", number)
+    fleet.commit()
+    assert {item.rail for item in fleet.compared().items} == {""}
+
+
 def test_a_commit_without_any_task_freezes(fleet):
     fleet.git("rm", "-qr", f"{ROOT}/shop")
     fleet.commit("none", {f"{ROOT}/README": "nothing here"})
@@ -550,3 +571,12 @@ def test_of_a_thousand_tasks_only_the_changed_one_is_read(fleet):
 def test_a_new_task_may_ask_for_a_reset(fleet):
     fleet.put("new", 1, reset=RESET | {"id": "np_1"}).commit()
     assert [item.intended.value for item in fleet.compared().items] == ["reset", "update"]
+
+
+def test_windows_hold_nothing_here_so_that_the_report_is_the_same_by_day_and_by_night(fleet):
+    nights = {"kind": "allow", "cron": "0 22 * * 1-5", "duration": "8h", "timezone": "Europe/Berlin"}
+    fleet.put(task={"windows": [nights]}, sink={"workerNum": "17"}).commit()
+    closed = replace(windows_of({"windows": [nights]})[0], zone="UTC")
+    item = fleet.item(windows=(closed,))
+    assert (item.action.value, item.rail) == ("update", "")
+    assert item.remarks[-1] == 'task.json: windows: none -> "allow 8h from \\"0 22 * * 1-5\\" Europe/Berlin"'

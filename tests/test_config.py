@@ -10,8 +10,9 @@ from reconciler.core.edges import DEFAULT_STATES
 from reconciler.core.policy import Mode, NewTasks, Policy
 from reconciler.core.status import State
 from reconciler.errors import ConfigError
-from reconciler.model import Severity
+from reconciler.model import Cap, Limits, Severity, Window
 
+NO_RESETS = "allow_reset is false: resets of it are shown and never carried out"
 TARGET = """
 [targets.default]
 url = "http://127.0.0.1:8089"
@@ -40,6 +41,28 @@ mode = "observe"
 new_tasks = "adopt"
 verify_s = 12.5
 literal_secrets = "warning"
+approve_deletions = true
+checkpoint_max_age_s = 90
+
+[policy.limits]
+removed_keys = 0.2
+changed_keys = 0.4
+tasks = 0.5
+keys_floor = 7
+tasks_floor = 8
+
+[[policy.windows]]
+name = "nights"
+kind = "allow"
+cron = "0 22 * * 1-5"
+duration = "8h"
+timezone = "Europe/Berlin"
+labels = {team = "shop"}
+
+[[fleet.caps]]
+host = "db.example:2883"
+throttle_rps = 50000
+workers = 48
 
 [targets.default]
 url = "https://oms.example:8089/"
@@ -51,7 +74,7 @@ max_concurrent = 5
 min_update_interval_s = 60
 stop_after_failures = 5
 requests_per_s = 7.5
-allow_reset = false
+allow_reset = true
 log_retention_h = 72
 ca_file = "certs/oms.pem"
 
@@ -125,8 +148,16 @@ def test_everything_that_can_be_said_is_read(settings, tmp_path):
         targets={"default": "EE", "Eu-West": "CE"},
         concurrent={"default": 5, "Eu-West": 2},
         intervals={"default": 60, "Eu-West": 0},
+        limits=Limits(0.2, 0.4, 0.5, 7, 8),
+        windows=(Window("nights", True, "0 22 * * 1-5", 8 * 3600, "Europe/Berlin", (("team", "shop"),)),),
+        approve_deletions=True,
+        resets={"default": "", "Eu-West": NO_RESETS},
+        retention_s={"default": 72 * 3600.0, "Eu-West": 168 * 3600.0},
+        stop_after={"default": 5, "Eu-West": 3},
+        checkpoint_max_age_s=90,
     )
     assert (found.verify_s, found.literal_secrets) == (12.5, Severity.WARNING)
+    assert (found.checkpoint_max_age_s, found.caps) == (90, (Cap("db.example:2883", 50_000, 48),))
     certificates = str(tmp_path / "certs" / "oms.pem")
     assert found.targets["default"] == TargetConfig(
         "default",
@@ -171,7 +202,14 @@ def test_a_target_is_enough(settings, tmp_path):
     found = settings()
     assert (found.desired_state, found.state) == (tmp_path / "desired_state", tmp_path / "state" / "reconciler.db")
     assert found.policy == Policy(
-        Mode.AUTO, NewTasks.HOLD, targets={"default": "CE"}, concurrent={"default": 2}, intervals={"default": 0}
+        Mode.AUTO,
+        NewTasks.HOLD,
+        targets={"default": "CE"},
+        concurrent={"default": 2},
+        intervals={"default": 0},
+        resets={"default": NO_RESETS},
+        retention_s={"default": 168 * 3600.0},
+        stop_after={"default": 3},
     )
     assert (found.verify_s, found.literal_secrets) == (30, Severity.ERROR)
     assert found.targets["default"] == TargetConfig(
@@ -271,7 +309,10 @@ def test_variables_of_other_programs_are_left_alone(settings):
         ),
         ("NOTIFY__ON_CALL__URL", "unknown key notify.on_call.url."),
         ("POLICY__MODE__X", "unknown key policy.mode.x."),
-        ("POLICY____MODE", "unknown key policy..mode. Known here: literal_secrets, mode, new_tasks, verify_s"),
+        (
+            "POLICY____MODE",
+            "unknown key policy..mode. Known here: approve_deletions, checkpoint_max_age_s, limits, literal_secrets, mode, new_tasks, verify_s, windows",
+        ),
         ("POLICY_MODE", "expected two underscores between section and key, found one"),
         ("STATE_URL", "expected two underscores between section and key, found one"),
     ],
@@ -326,9 +367,9 @@ def test_a_variable_below_what_is_no_table_is_no_crash(problems):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('[polcy]\nmode = "auto"', 'polcy: expected one of desired_state, state, policy, targets, daemon, notify, found "polcy". Did you mean "policy"?'),
+        ('[polcy]\nmode = "auto"', 'polcy: expected one of desired_state, state, policy, fleet, targets, daemon, notify, found "polcy". Did you mean "policy"?'),
         ("[daemon]\nresync = 5", 'daemon.resync: expected one of resync_s, http_listen, webhook_secret, poll_s, history_days, log_format, log_level, found "resync"'),
-        ("[policy]\nnewtasks = 1", 'policy.newtasks: expected one of mode, new_tasks, verify_s, literal_secrets, found "newtasks". Did you mean "new_tasks"?'),
+        ("[policy]\nnewtasks = 1", 'policy.newtasks: expected one of mode, new_tasks, verify_s, literal_secrets, approve_deletions, checkpoint_max_age_s, limits, windows, found "newtasks". Did you mean "new_tasks"?'),
         ('[policy]\nmode = "autom"', 'policy.mode: expected one of "auto", "approve", "observe", found "autom". Did you mean "auto"?'),
         ("[policy]\nverify_s = -1", "policy.verify_s: expected a number 0..86400, found -1"),
         ("[policy]\nverify_s = nan", "policy.verify_s: expected a number 0..86400, found a date, a time or no number"),
@@ -490,12 +531,21 @@ def test_a_password_may_hold_an_escaped_reference(settings):
     [
         ('[daemon]\nwebhook_secret = "x"', 'daemon.webhook_secret: expected desired_state.source = "git" as well: for a directory nothing is fetched'),
         ('[desired_state]\nsource = "git"\n[daemon]\nwebhook_secret = "x"\nhttp_listen = ""', "daemon.webhook_secret: expected daemon.http_listen as well, found it turned off: nobody could call it"),
-        ('[policy]\nmode = "approve"', 'policy.mode: "approve" is not carried out by this release; use "observe" to send nothing'),
-        ('[targets.b]\nurl = "http://h"\nusername = "u"\npassword = "p"\nallow_reset = true', "targets.b.allow_reset: resets are not carried out by this release; leave it false"),
     ],
 )  # fmt: skip
 def test_what_is_not_carried_out_is_refused_rather_than_ignored(problems, text, problem):
     assert problems(TARGET + text) == [problem]
+
+
+def test_calls_and_deletions_may_need_an_approval(settings):
+    policy = settings(TARGET + '[policy]\nmode = "approve"\napprove_deletions = true').policy
+    assert (policy.mode, policy.approve_deletions) == (Mode.APPROVE, True)
+    assert settings(TARGET).policy.approve_deletions is False
+
+
+def test_the_policy_knows_what_it_only_has_to_tell(settings):
+    policy = settings(TARGET + "stop_after_failures = 5\n[policy]\ncheckpoint_max_age_s = 90").policy
+    assert (policy.stop_after, policy.checkpoint_max_age_s) == ({"default": 5}, 90)
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core import rails
 from reconciler.core.policy import FORCIBLE
 from reconciler.core.status import State
 from reconciler.core.validation.findings import RULES
@@ -16,9 +17,15 @@ def test_every_rule_of_validation_is_documented():
     assert dict(documented) == {name: rule.reason for name, rule in RULES.items()}
 
 
-def test_every_state_and_forcible_rail_is_documented():
+def test_every_state_is_documented():
     text = (ROOT / "docs/operations.md").read_text()
-    assert [name for name in (*FORCIBLE, *(state.value for state in State)) if f"`{name}`" not in text] == []
+    assert [state.value for state in State if f"`{state.value}`" not in text] == []
+
+
+def test_every_rail_is_documented_and_how_it_is_forced():
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", (ROOT / "docs/rails.md").read_text(), re.MULTILINE))
+    assert [name for name in rails.NAMES if name not in rows] == []
+    assert {name for name, row in rows.items() if f"--force {name}`" in row} == set(FORCIBLE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

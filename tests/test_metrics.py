@@ -20,6 +20,7 @@ from reconciler.events import (
     Vitals,
 )
 from reconciler.metrics import MOST_NAMES, Metrics
+from reconciler.model import Stage
 
 NOW = datetime(2026, 7, 2, 1, 4, 5, tzinfo=UTC)
 VITALS = Vitals(
@@ -35,6 +36,8 @@ VITALS = Vitals(
     last_call=None,
     targets={"default": "", "dc2": "unreachable"},
     revision="1f2e",
+    resets={Stage.DONE: 5, Stage.UNKNOWN: 1},
+    stopped=2,
 )
 
 
@@ -68,9 +71,16 @@ def test_every_state_is_there_even_without_tasks(metrics):
     assert [found["reconciler_tasks", ("state", state.value)] for state in State].count(0) == len(State) - 2
 
 
+def test_every_stage_of_a_reset_is_there_even_without_any(metrics):
+    found = samples(metrics)
+    assert (found["reconciler_resets", ("stage", "done")], found["reconciler_resets", ("stage", "unknown")]) == (5, 1)
+    assert [found["reconciler_resets", ("stage", stage.value)] for stage in Stage].count(0) == len(Stage) - 2
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("stopped_projects", 2),
         ("alive", 1),
         ("ready", 1),
         ("queue_depth", 4),

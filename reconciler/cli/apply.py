@@ -3,7 +3,7 @@
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +20,7 @@ from reconciler.cli.common import (
     tasks_argument,
     warn,
 )
+from reconciler.core.policy import FORCIBLE
 from reconciler.errors import StoreLockedError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _REVISION = 16  # characters of a revision that are shown
 @tasks_argument()
 @click.option("--plan", "wanted", metavar="ID|FILE", help="Refuse to do anything but this plan.")
 @click.option("--yes", is_flag=True, help="Do not ask; lifts no rail.")
-@click.option("--force", multiple=True, metavar="RAIL", help="Lift a rail: new_tasks, first_run, vanished, incomplete.")
+@click.option("--force", multiple=True, metavar="RAIL", help=f"Lift a rail: {', '.join(FORCIBLE)}.")
 @click.option("--resend", is_flag=True, help="Send the whole content of the named tasks without a difference.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; goes to the journal. Needed by --force and --resend.")
 @click.option(
@@ -83,11 +84,10 @@ def apply(
 
 
 def _check_usage(task: tuple[str, ...], force: tuple[str, ...], *, resend: bool, reason: str) -> None:
-    from reconciler.core.policy import FORCIBLE
-
     for rail in force:
         if rail not in FORCIBLE:
-            raise click.UsageError(f'"{rail}" is no rail that can be forced; these can: {", ".join(FORCIBLE)}')
+            way = "; an approval is given with reconciler approve" if rail == "approval" else ""
+            raise click.UsageError(f'"{rail}" is no rail that can be forced; these can: {", ".join(FORCIBLE)}{way}')
     if (force or resend) and not reason.strip():
         raise click.UsageError("--force and --resend need --reason TEXT: it is kept in the journal")
     if resend and not task:
@@ -135,7 +135,7 @@ class _Request:
 
         check_tasks(files.source, store, self._options.tasks)
         tasks = self._options.tasks or tuple(sorted(self._saved.tasks if self._saved else ()))
-        reconciler = wiring.reconciler(settings, store, files.source)
+        reconciler = wiring.reconciler(settings, store, files.source, whole=True)
         if files.held:
             warn(f"the newest commit is not followed: {files.held}")
         rules = self._rules(settings, files, tasks)
@@ -147,8 +147,9 @@ class _Request:
             return self._refuse(survey, 'policy.mode is "observe": nothing is called')
         if not self._is_agreed(survey):
             return self._refuse(survey, "nothing was done")
-        if not (survey.work or survey.unconfirmed or survey.taken_over or survey.refreshed):
+        if not (survey.work or survey.unconfirmed or survey.taken_over or survey.refreshed or survey.arrived):
             files.record(store)
+            self._write_down_rails(store, survey)
             return self._conclude(survey, (), files)
         with store.writer_lock(self._options.lock_wait_s, "apply"):
             again = self._again(reconciler, rules, tasks, files)
@@ -171,12 +172,23 @@ class _Request:
         from reconciler.apply import carry_out
 
         files.record(store)
+        self._write_down_rails(store, survey, settings.policy)
         with _interruptible():
             return carry_out(survey, wiring.tools(settings, store, self._progress), self._options.reason)
 
-    def _rules(self, settings: "Settings", files: Files, tasks: tuple[str, ...]) -> "Policy":
-        from dataclasses import replace
+    def _write_down_rails(self, store: "SqliteStore", survey: "Survey", called: "Policy | None" = None) -> None:
+        """For the journal: which rails hold something; and how they are set, where calls are made by that."""
+        from reconciler.cli.view import daemon_of
+        from reconciler.rail_rows import RailRows
 
+        rows = RailRows(store)
+        if called is not None:
+            rows.write_settings(called)
+        elif daemon_of(store) is not None:
+            return  # it writes them down itself
+        rows.write(survey.plan.rails, whole=not (self._options.tasks or self._saved))
+
+    def _rules(self, settings: "Settings", files: Files, tasks: tuple[str, ...]) -> "Policy":
         from reconciler.reconcile import is_chosen
 
         resend: frozenset[str] = frozenset()
@@ -224,8 +236,9 @@ class _Request:
         from reconciler.core.render import text
 
         if self._options.format == "text":
-            origins = wiring.origins(files.source, survey.plan)
-            self._session.print(text.lines(survey.plan, str(settings.desired_state), origins=origins))
+            plan = replace(survey.plan, items=wiring.with_outlook(settings, survey.plan.items, survey.hidden))
+            origins = wiring.origins(files.source, plan)
+            self._session.print(text.lines(plan, str(settings.desired_state), origins=origins))
 
     def _is_agreed(self, survey: "Survey") -> bool:
         from reconciler.model import Action
@@ -271,11 +284,11 @@ class _Request:
             }
             for r in results
         ]
-        seen = {result.task for result in results}
+        seen = {(result.task, result.action is Action.RESET) for result in results}
         rows += [
             _untried(item)
             for item in survey.plan.items
-            if (item.task not in seen or item.intended is Action.RESET) and _is_of_interest(item)
+            if (item.task, item.intended is Action.RESET) not in seen and _is_of_interest(item)
         ]
         return {
             "version": 1,
@@ -294,7 +307,8 @@ def _with_a_way_out(error: StoreLockedError, store: "SqliteStore") -> StoreLocke
         return error
     return StoreLockedError(
         f"{error}. The daemon sends by itself what the plan shows: reconciler sync --wait asks it to do so now, and"
-        " plan, status and history work beside it. Stop it only for what it never does: --force and --resend"
+        " plan, status and history work beside it. reconciler approve PLAN --force RAIL lifts a rail for it. Stop it"
+        " only for what it never does: --resend, and to force first_run or vanished"
     )
 
 
@@ -319,9 +333,13 @@ def _untried(item: "Item") -> "JsonObject":
 def _question(survey: "Survey") -> str:
     from reconciler.model import Action
 
-    number = len(survey.plan.to_send)
+    resets = sum(item.action is Action.RESET for item in survey.plan.to_send)
+    number = len(survey.plan.to_send) - resets
     deleting = sum(item.action is Action.UPDATE_DELETE for item in survey.plan.to_send)
     deletion = f", {deleting} of them with deletion" if deleting else ""
+    if resets:
+        also = f", and send {number} update{'' if number == 1 else 's'}{deletion}" if number else ""
+        return f"Reset {resets} link{'' if resets == 1 else 's'}{also}? A reset cannot be taken back."
     if number == 1:
         return f"Send 1 update{' with deletion' if deleting else ''}? It restarts the component."
     return f"Send {number} updates{deletion}? They restart {number} components."

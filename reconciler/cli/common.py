@@ -99,6 +99,23 @@ def warn(text: str) -> None:
     say(text, err=True)
 
 
+def account() -> str:
+    """Who runs the command, for the record: the account's name, or its number where it has none.
+
+    Under sudo also whose it was before. Both are hints, as honest as whoever may write to the store.
+    """
+    import os
+    import pwd
+
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # in a container
+        name = str(number)
+    before = os.environ.get("SUDO_USER", "")
+    return name if before in ("", name) else f"{before} as {name}"
+
+
 def complete_tasks(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of tasks for the shell's completion; none when the configuration cannot be read."""
     from reconciler import wiring

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LIMIT = 50
 _PLAN_DIGITS = 12
 _HEADS = ("at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "commit", "detail")
-_NAMED = ("target", "kind", "ref", "message", "reason", "from", "to", "until", "attempt", "forced")
+_NAMED = ("target", "kind", "ref", "message", "by", "reason", "from", "to", "until", "attempt", "forced")
 """What the table says of a row's detail, in this order."""
 
 
@@ -164,4 +164,5 @@ def _detail(entry: "JournalEntry") -> str:
         told["from"] = short(told["from"])
     if entry.kind == "target" and "kind" not in told:
         told["message"] = told.get("message", "can be used again")
-    return "; ".join(f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in told.items())
+    ends = [key for key in ("revoked", "expired") if entry.detail.get(key)]  # of an approval
+    return "; ".join([*ends, *(f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in told.items())])

@@ -3,14 +3,14 @@
 import difflib
 import re
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import Session, check_known, pass_session, say, tasks_argument
-from reconciler.cli.tasks import need_tasks_or
-from reconciler.core.policy import ALL_TASKS
+from reconciler.cli.common import Session, check_known, pass_session, say, tasks_argument, warn
+from reconciler.core.policy import ALL_TASKS, label_key, shown_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,58 +20,102 @@ if TYPE_CHECKING:
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[mhd])")
+_LABEL = re.compile(r"[^=]+=.*", re.DOTALL)
+
+
+def _label(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the suspensions of tasks with these labels."""
+    for text in given:
+        if not _LABEL.fullmatch(text):
+            raise click.UsageError(f'--label: expected NAME=TEXT as in task.json, such as team=shop, found "{text}"')
+    return tuple(label_key(text) for text in given)
+
+
+_labels_option = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    callback=_label,
+    metavar="NAME=TEXT",
+    help="Every task with this label, present and future; may be given more than once.",
+)
+
+
+def _need_one(tasks: tuple[str, ...], labels: tuple[str, ...], *, all_: bool) -> None:
+    if bool(tasks) + bool(labels) + all_ != 1:
+        raise click.UsageError("name tasks, or give --label, or --all: one of the three")
 
 
 @click.command()
 @tasks_argument()
+@_labels_option
 @click.option("--all", "all_", is_flag=True, help="Every task, present and future.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown wherever it holds something.")
 @click.option("--until", metavar="TIME", help="When it ends: 2026-12-24T18:00:00Z, or 90m, 2h, 3d from now.")
 @pass_session
-def suspend(session: Session, task: tuple[str, ...], all_: bool, reason: str, until: str | None) -> int:
-    """Call nothing for a task until it is resumed."""
+def suspend(
+    session: Session, task: tuple[str, ...], labels: tuple[str, ...], all_: bool, reason: str, until: str | None
+) -> int:
+    """Call nothing for a task until it is resumed.
+
+    Says how many tasks that holds. A call that is under way is ended and looked at, not stopped.
+    """
     from reconciler import wiring
+    from reconciler.cli import held
     from reconciler.model import Suspension
 
-    need_tasks_or("--all", task, given=all_)
+    _need_one(task, labels, all_=all_)
     if not reason.strip():
         raise click.UsageError("--reason must say something: it is what the person at 3 a.m. reads")
     end = _moment(until) if until is not None else None
     settings = session.settings()
     with closing(wiring.open_store(settings, read_only=False)) as store:
-        for name in _names(settings, store, task) or (ALL_TASKS,):
-            store.suspend(name, Suspension(reason, end))
-            shown = "all tasks" if name == ALL_TASKS else name
+        keys = _names(settings, store, task) or labels or (ALL_TASKS,)
+        for key in keys:
+            store.suspend(key, Suspension(reason, end))
             until_when = f" until {end.isoformat(timespec='seconds')}" if end else ""
-            say(f"{shown}: suspended{until_when}")
+            say(f"{shown_key(key)}: suspended{until_when}")
+        held.tell(settings, store, keys)
     return 0
 
 
 @click.command()
 @tasks_argument()
+@_labels_option
 @click.option("--all", "all_", is_flag=True, help="Take back the suspension of all tasks, not those of single ones.")
 @click.option(
     "--target", "targets", multiple=True, metavar="NAME", help="Use this target again; may be given more than once."
 )
+@click.option("--dry-run", "dry", is_flag=True, help="Change nothing; show the plan as it would be without it.")
 @pass_session
-def resume(session: Session, task: tuple[str, ...], all_: bool, targets: tuple[str, ...]) -> int:
+def resume(
+    session: Session, task: tuple[str, ...], labels: tuple[str, ...], all_: bool, targets: tuple[str, ...], dry: bool
+) -> int:
     """Take a suspension back, or use a target again.
 
     One that stands in task.json is taken back there. --target lifts what keeps a target from being used: that too many
     components did not come back healthy (stop_after_failures; they are counted anew), a wrong password, an action
     that the server did not know.
+
+    --dry-run shows what would run, and exits 0 whatever that is.
     """
     from reconciler import wiring
 
-    if not targets or task or all_:
-        need_tasks_or("--all", task, given=all_)
+    if dry and targets:
+        raise click.UsageError("--dry-run is for suspensions: --target is none")
+    if not targets or task or labels or all_:
+        _need_one(task, labels, all_=all_)
     settings = session.settings()
     _check_targets(targets, settings.targets)
-    with closing(wiring.open_store(settings, read_only=False)) as store:
+    with closing(wiring.open_store(settings, read_only=dry)) as store:
         for name in targets:
             _release(store, name)
-        if task or all_:
-            _resume(settings, store, task)
+        wanted = _find(settings, store, task or labels or ((ALL_TASKS,) if all_ else ()))
+        if dry:
+            return _foresee(session, settings, store, wanted)
+        _take_back(store, wanted)
+        if wanted:
+            _tell_what_stays(settings, store, wanted)
     return 0
 
 
@@ -91,19 +135,52 @@ def _release(store: "SqliteStore", name: str) -> None:
         say(f"target {name}: nothing kept it from being used; components that did not come back are counted anew")
 
 
-def _resume(settings: "Settings", store: "SqliteStore", task: tuple[str, ...]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One thing that is to be resumed."""
+
+    given: str  # a task, a folder of tasks, or the name of a suspension of several
+    found: tuple[str, ...]  # names of suspensions by command that are meant
+
+
+def _find(settings: "Settings", store: "SqliteStore", given: tuple[str, ...]) -> tuple[_Wanted, ...]:
     from reconciler.cli.view import check_names
     from reconciler.reconcile import is_chosen
 
     held = store.suspensions()
-    check_names(settings, store, task, more=held.keys())
-    for name in task or (ALL_TASKS,):
-        found = [one for one in held if is_chosen(one, (name,))]
-        for one in found:
-            store.resume(one)
-            say(f"{'all tasks' if one == ALL_TASKS else one}: resumed")
-        if not found:
-            say(f"{'all tasks' if name == ALL_TASKS else name}: was not suspended by command")
+    check_names(settings, store, [name for name in given if not name.startswith(ALL_TASKS)], more=held.keys())
+    return tuple(_Wanted(name, tuple(one for one in held if is_chosen(one, (name,)))) for name in given)
+
+
+def _take_back(store: "SqliteStore", wanted: tuple[_Wanted, ...]) -> None:
+    for one in wanted:
+        for key in one.found:
+            store.resume(key)
+            say(f"{shown_key(key)}: resumed")
+        if not one.found:
+            say(f"{shown_key(one.given)}: was not suspended by command")
+
+
+def _tell_what_stays(settings: "Settings", store: "SqliteStore", wanted: tuple[_Wanted, ...]) -> None:
+    """What is suspended all the same, and how that is taken back."""
+    from reconciler.cli import held
+
+    given, found = [one.given for one in wanted], [key for one in wanted for key in one.found]
+    for line in held.still(settings, store, given, without=found):
+        warn(line)
+
+
+def _foresee(session: Session, settings: "Settings", store: "SqliteStore", wanted: tuple[_Wanted, ...]) -> int:
+    from reconciler.cli import held
+
+    for one in wanted:
+        if not one.found:
+            warn(f"{shown_key(one.given)}: was not suspended by command")
+    keys = frozenset(key for one in wanted for key in one.found)
+    session.print(held.plan_without(settings, store, keys, [one.given for one in wanted]))
+    _tell_what_stays(settings, store, wanted)
+    warn("nothing was changed: this is what would be done without it")
+    return 0
 
 
 def _names(settings: "Settings", store: "SqliteStore", task: tuple[str, ...]) -> tuple[str, ...]:

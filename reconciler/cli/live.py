@@ -15,6 +15,7 @@ import click
 from reconciler.cli.common import printable_json, say, warn
 from reconciler.cli.table import STYLES
 from reconciler.cli.view import View
+from reconciler.core import rails
 from reconciler.core.render.words import safe
 from reconciler.core.status import URGENCY, State, TaskStatus, counted, moment
 from reconciler.errors import ReconcilerError
@@ -191,7 +192,7 @@ def frame(view: View, width: int, height: int, *, colored: bool) -> list[str]:
         height: lines; at most so many are returned.
         colored: whether states have colours.
     """
-    heads = [view.source, counted(view.tasks), *view.remarks]
+    heads = [view.source, counted(view.tasks), *([rails.line(view.rails)] if view.rails else []), *view.remarks]
     heads += [f"target {one.target}: {one.kind}: {one.message}" for one in view.troubles]
     heads = [_cut(text, width) for text in heads][: max(1, height - 2)]
     room = max(0, height - len(heads) - 1)

@@ -17,13 +17,14 @@ from reconciler.cli.common import (
     warn,
 )
 from reconciler.cli.table import print_table
+from reconciler.core import rails
 from reconciler.core.status import State, TaskStatus, counted, moment
 from reconciler.core.status import explain as sentence
 
 if TYPE_CHECKING:
     from reconciler.cli.view import View, Viewer
     from reconciler.core.heads import Followed
-    from reconciler.model import Json
+    from reconciler.model import Json, Suspension
 
 
 @click.command()
@@ -64,6 +65,8 @@ def status(session: Session, task: tuple[str, ...], states: tuple[str, ...], wat
         rows = [[s.task, s.state.value, _time(s.since), _time(s.until), s.reason, s.next_step] for s in view.tasks]
         print_table(session, ("task", "state", "since", "until", "why", "next"), rows)
         warn(view.source)
+        if view.rails:
+            warn(rails.line(view.rails))
         warn(counted(whole.tasks))
     return 0
 
@@ -103,6 +106,8 @@ def _source(view: "View") -> str:
 
 
 def _report(view: "View") -> "Json":
+    from reconciler.core.render.data import rail
+
     targets = [
         {"target": one.target, "kind": one.kind, "since": _iso(one.since), "message": one.message}
         for one in view.troubles
@@ -112,9 +117,20 @@ def _report(view: "View") -> "Json":
         "source": _source(view),
         "tasks": [status_row(one) for one in view.tasks],
         "targets": targets,
+        "suspensions": [_suspension(key, one) for key, one in view.suspensions.items()],
         "lock": view.holder or None,
         "head": _head(view.followed),
+        "rails": [rail(one) for one in view.rails],
     }
+
+
+def _suspension(key: str, one: "Suspension") -> "Json":
+    """A suspension by command: of a task, of those with a label, or of all."""
+    from reconciler.core.policy import ALL_TASKS, label_of
+
+    label = label_of(key)
+    task = None if key.startswith(ALL_TASKS) else key
+    return {"task": task, "label": label or None, "reason": one.reason, "until": _iso(one.until)}
 
 
 def _head(followed: "Followed") -> "Json":

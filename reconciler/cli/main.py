@@ -6,6 +6,7 @@ Exit codes of validate, plan and apply, the first that holds: 1 a task is invali
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ COMMANDS = {
     "adopt": ("tasks", "Record files as applied without calling anything."),
     "forget": ("tasks", "Drop the records of tasks whose directory is gone."),
     "retry": ("tasks", "Clear a failed or unknown outcome, so that it is tried again."),
+    "approvals": ("approvals", "Show what waits for an approval, and what was approved."),
+    "approve": ("approve", "Say that items of a plan may be carried out."),
+    "reset": ("reset", "Show resets, say how one ended, or prepare to undo one."),
+    "import": ("import_", "Make a task directory of a component's present configuration."),
     "accept": ("accept", "Follow a commit although the history was rewritten."),
     "suspend": ("holds", "Call nothing for a task until it is resumed."),
     "resume": ("holds", "Take a suspension back, or use a target again."),
@@ -57,7 +62,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"reconciler.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name + "_" * keyword.iskeyword(cmd_name))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise

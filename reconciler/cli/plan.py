@@ -1,7 +1,7 @@
 """`reconciler plan`: the dry-run report."""
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,8 @@ def plan(
 ) -> int:
     """Show what would be done, and why.
 
-    TASK is the name of a task or of a folder of tasks; all when none is given. Calls nothing and changes nothing.
+    TASK is the name of a task or of a folder of tasks; all when none is given. Changes nothing. Only where a reset is
+    declared it asks OMS something: where the link is, so that it can say how far the reset moves it.
 
     --rev A..B shows what a branch changes, from the files of two commits: it needs no state, no secret and no network.
     A side that is left out is HEAD.
@@ -106,7 +107,8 @@ def _planned(settings: "Settings", task: tuple[str, ...], tree: "CommitTree | No
     with closing(store):
         files = Files(tree, None) if tree else open_files(settings, store)
         check_tasks(files.source, store, task)
-        plan = wiring.reconciler(settings, store, files.source).survey(settings.policy, task).plan
+        survey = wiring.reconciler(settings, store, files.source, whole=True).survey(settings.policy, task)
+    plan = replace(survey.plan, items=wiring.with_outlook(settings, survey.plan.items, survey.hidden))
     if trouble:
         warn(trouble)
     code = exit_code(plan)

@@ -25,6 +25,7 @@ _LONGEST = 200  # characters of a message about somebody's file
 class SavedPlan:
     """What a saved plan says."""
 
+    option: str  # where its path stands on the command line
     path: str
     id: str
     revision: str
@@ -48,8 +49,8 @@ class SavedPlan:
             if told.get(number) != meant.get(number):
                 task = (told.get(number) or meant.get(number) or {}).get("task")
                 raise click.UsageError(
-                    f"--plan {self.path}: was edited, or saved by another release: what it says of task {task} is not"
-                    " what would be sent; nothing was done, save the plan again"
+                    f"{self.option} {self.path}: was edited, or saved by another release: what it says of task"
+                    f" {task} is not what would be sent; nothing was done, save the plan again"
                 )
 
 
@@ -59,8 +60,12 @@ def _told(item: "JsonObject") -> "JsonObject":
     return {key: item[key] for key in _TOLD} | {"changes": changes}
 
 
-def find(wanted: str | None) -> SavedPlan | None:
-    """The plan that `--plan` names, when that is a file; None when it is an id, or nothing is wanted.
+def find(wanted: str | None, option: str = "--plan") -> SavedPlan | None:
+    """The plan that somebody names, when that is a file; None when it is an id, or nothing is wanted.
+
+    Args:
+        wanted: what stands on the command line.
+        option: where it stands there.
 
     Raises:
         click.UsageError: it is neither a saved plan nor an id.
@@ -69,13 +74,13 @@ def find(wanted: str | None) -> SavedPlan | None:
         return None
     if Path(wanted).exists():
         try:
-            return _read(wanted)
+            return _read(wanted, option)
         except (OSError, ValueError) as error:
-            raise click.UsageError(f"--plan {wanted}: {_words(error)}") from None
+            raise click.UsageError(f"{option} {wanted}: {_words(error)}") from None
     if wanted.startswith("rev-"):
-        raise click.UsageError(f"--plan {wanted}: {_COMPARISON}")
+        raise click.UsageError(f"{option} {wanted}: {_COMPARISON}")
     if not _ID.fullmatch(wanted):
-        raise click.UsageError(f"--plan {wanted}: neither a file nor a plan's id (8 to 64 hexadecimal digits)")
+        raise click.UsageError(f"{option} {wanted}: neither a file nor a plan's id (8 to 64 hexadecimal digits)")
     return None
 
 
@@ -89,7 +94,7 @@ def _words(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
-def _read(path: str) -> SavedPlan:
+def _read(path: str, option: str) -> SavedPlan:
     place = Path(path)
     if not place.is_file():
         raise ValueError("not a file")
@@ -102,9 +107,8 @@ def _read(path: str) -> SavedPlan:
     _check_kind(found)
     _check_form(found)
     _check_id(found)
-    return SavedPlan(
-        path, found["id"], found["revision"], frozenset(item["task"] for item in found["items"]), tuple(found["items"])
-    )
+    items = tuple(found["items"])
+    return SavedPlan(option, path, found["id"], found["revision"], frozenset(item["task"] for item in items), items)
 
 
 def _check_kind(found: "Json") -> None:
@@ -153,13 +157,18 @@ def save(text: str, out: Path) -> None:
         if place.exists() and not place.is_file():
             place.write_text(text, encoding="utf-8")
         else:
-            _replace(place, text.encode())
+            replace_file(place, text.encode())
     except OSError as error:
         raise click.UsageError(f"--out {out}: {error.strerror}") from error
     warn(f"saved: reconciler apply --plan {out}")
 
 
-def _replace(place: Path, data: bytes) -> None:
+def replace_file(place: Path, data: bytes) -> None:
+    """Write a file so that nobody ever reads half of it.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is.
+    """
     part = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
         with part.open("xb") as file:

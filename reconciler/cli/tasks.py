@@ -67,6 +67,7 @@ def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
     Nothing is called: the component keeps what it has. The journal keeps what was done.
     """
     from reconciler import wiring
+    from reconciler.core.importing import AWAITED
     from reconciler.model import Action
 
     need_tasks_or("--vanished", task, given=vanished)
@@ -74,15 +75,19 @@ def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
     store = wiring.open_store(settings, read_only=False)
     try:
         survey = wiring.reconciler(settings, store, lenient=True).survey(settings.policy, (), most=0)
-        orphans = [item for item in survey.plan.items if item.action is Action.ORPHANED]
+        declared = {address.id for address in survey.tasks.values()}
+        awaited = store.notified(AWAITED).keys() - declared
+        gone = [item for item in survey.plan.items if item.action is Action.ORPHANED]
+        orphans = [*gone, *(item for item in survey.plan.items if item.address in awaited and item not in gone)]
         for name in task:
             if not any(item.task == name for item in orphans):
                 raise click.UsageError(
                     f'"{name}" is not orphaned: only a task whose directory is gone can be forgotten'
                 )
-        chosen = [item for item in orphans if vanished or item.task in task]
+        chosen = gone if vanished else [item for item in orphans if item.task in task]
         for item in chosen:
             store.forget(item.address)
+            store.set_notified(AWAITED, item.address, "")
             say(f"{item.task}: forgotten")
     finally:
         store.close()

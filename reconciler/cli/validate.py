@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ from reconciler.cli.common import Session, format_option, pass_session, print_js
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
-    from reconciler.model import Address, Severity, Violation
+    from reconciler.core.validation.fleetfacts import Facts
+    from reconciler.core.validation.validator import Validator
+    from reconciler.model import Address, Cap, RawTask, Severity, Task, Violation
     from reconciler.ports import Source
 
 
@@ -33,7 +35,8 @@ def validate(session: Session, path: tuple[Path, ...], format_: str, explain: st
 
     PATH is a desired-state directory, or the directory of one task; without it the one that the configuration names,
     as it is on disk. With source = "git" that is the working tree with its uncommitted edits; a bare repository has
-    none, so there the commit is checked.
+    none, so there the commit is checked. Rules about several tasks are asked where a whole directory is checked.
+    Where there is a configuration it says, also with PATH, how much a literal secret matters and which caps there are.
     Each problem is one line: file:line:column, where in the document, what was expected, what was found, what to do.
     --format sarif is for code hosts, which show problems at their lines.
 
@@ -85,6 +88,7 @@ class _Root:
     source: "Source"
     inside: str  # the directory below the root of its repository, else absolute
     only: str | None = None  # the one task that is meant
+    caps: "tuple[Cap, ...] | None" = None  # None: rules about several tasks are not asked
 
     @property
     def shown(self) -> str:
@@ -110,13 +114,11 @@ def _check(session: Session, path: tuple[Path, ...]) -> _Checked:
     from reconciler.model import Severity
 
     checked = _Checked()
-    literal_secrets = Severity.ERROR
-    if path:
-        roots = [_on_disk(folder, only) for folder, only in dict.fromkeys(map(_root_of, path))]
-    else:
-        settings = session.settings()
-        roots, literal_secrets = [_configured(settings)], settings.literal_secrets
-    for root in roots:
+    settings = session.settings() if not path or session.config.exists() else None
+    for text in settings.warnings() if settings else ():
+        warn(text)
+    literal_secrets = settings.literal_secrets if settings else Severity.ERROR
+    for root in _roots(settings, path):
         number, violations = _examine(root, literal_secrets)
         if not number:
             warn(f"{root.shown}: no tasks found; a task is a folder with task.json and four files")
@@ -124,6 +126,22 @@ def _check(session: Session, path: tuple[Path, ...]) -> _Checked:
         checked.tasks += number
         checked.found += [(root, violation) for violation in violations]
     return checked
+
+
+def _roots(settings: "Settings | None", path: tuple[Path, ...]) -> "list[_Root]":
+    """What is to be checked; without PATH there are settings."""
+    if settings is not None and not path:
+        return [replace(_configured(settings), caps=settings.caps)]
+    roots = [_on_disk(folder, only) for folder, only in dict.fromkeys(map(_root_of, path))]
+    return [replace(root, caps=_caps(root, settings)) for root in roots]
+
+
+def _caps(root: _Root, settings: "Settings | None") -> "tuple[Cap, ...] | None":
+    """Caps for a directory that was named; of a part of the configured one there is nothing to say about the whole."""
+    folder = Path(root.source.root).resolve()
+    if root.only is not None or (settings and settings.desired_state.resolve() in folder.parents):
+        return None
+    return settings.caps if settings else ()
 
 
 def _root_of(path: Path) -> tuple[Path, str | None]:
@@ -163,12 +181,14 @@ def _configured(settings: "Settings") -> _Root:
 
 
 def _examine(root: _Root, literal_secrets: "Severity") -> "tuple[int, list[Violation]]":
-    from reconciler import wiring
+    from reconciler import resources, wiring
+    from reconciler.core.validation.fleetfacts import facts_of
     from reconciler.core.validation.validator import address_clashes
 
-    validator = wiring.validator(literal_secrets)
+    validator, catalogue = wiring.validator(literal_secrets), resources.catalogue()
     violations: list[Violation] = []
     addresses: list[tuple[str, Address]] = []
+    facts: list[Facts] = []
     number = 0
     for raw in root.source.tasks():
         if root.only is not None and raw.name != root.only:
@@ -178,8 +198,32 @@ def _examine(root: _Root, literal_secrets: "Severity") -> "tuple[int, list[Viola
         violations += examined.violations
         if examined.task is not None:
             addresses.append((raw.name, examined.task.address))
-    violations += address_clashes(addresses).values()
+            facts += [facts_of(examined.task, catalogue)] if root.caps is not None else []
+    clashes = address_clashes(addresses)
+    violations += clashes.values()
+    violations += _of_several(root, [found for found in facts if found.task not in clashes], validator)
     return number, violations
+
+
+def _of_several(root: _Root, facts: "list[Facts]", validator: "Validator") -> "Iterator[Violation]":
+    """What is wrong with several tasks together, at its places: the files that it concerns are read once more."""
+    from reconciler.core.validation import fleetrules
+
+    seen: dict[str, RawTask] = {}
+
+    def read(name: str) -> "RawTask | None":
+        if name not in seen and (entry := root.source.entry(name)):
+            seen[name] = entry.read()
+        return seen.get(name)
+
+    def reread(name: str) -> "Task | None":
+        raw = read(name)
+        return validator.examine(raw, warnings=False).task if raw else None
+
+    for each in fleetrules.check(facts, root.caps or (), reread):
+        raw = read(each.task)
+        if raw is not None and f"{each.finding.document}.json" in raw.files:  # else it is gone since
+            yield validator.violation(raw, each.finding)
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------

@@ -3,19 +3,20 @@
 Beside a daemon no task is read and no secret is needed, so that a fleet of 10,000 tasks is shown at once.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from reconciler import wiring
+from reconciler import rail_rows, wiring
 from reconciler.cli.common import check_known
 from reconciler.config import Settings
-from reconciler.core import heads
+from reconciler.core import heads, policy
 from reconciler.core.heads import HEAD, NOTHING, Followed
-from reconciler.core.status import TROUBLED, TaskStatus, moment, said, status_of
-from reconciler.model import Action, Item
+from reconciler.core.status import TROUBLED, TaskStatus, moment, said, status_of, together
+from reconciler.model import Action, Item, Rail, Suspension
 from reconciler.ports import CommitSource
 from reconciler.reconcile import Reconciler, Survey, is_chosen
 from reconciler.state.lock import Holder
@@ -50,6 +51,8 @@ class View:
     troubles: tuple[Trouble, ...]
     holder: str  # of the writer lock; "" when nobody has it
     followed: Followed = NOTHING  # which commit is read; nothing where files are read as they are
+    suspensions: Mapping[str, Suspension] = field(default_factory=dict)  # by command, in force; see ports.StateStore
+    rails: tuple[Rail, ...] = ()  # each: by a daemon, counting all tasks; else, those that were asked for
 
 
 def daemon_of(store: SqliteStore) -> Holder | None:
@@ -132,10 +135,10 @@ class Viewer:
         if not self._store.exists:  # somebody may have made it since
             self._store.close()
             self._store, self._reconciler = wiring.open_store(self._settings, read_only=True), None
-        holder = self._store.holder()
-        if holder is not None and holder.purpose == DAEMON:
-            return self._as_said(holder)
-        return self._surveyed(holder)
+        holder, now = self._store.holder(), datetime.now(UTC)
+        view = self._as_said(holder) if holder and holder.purpose == DAEMON else self._surveyed(holder)
+        held = {key: one for key, one in self._store.suspensions().items() if policy.is_in_force(one, now)}
+        return replace(view, suspensions=held, remarks=(*_wide(held), *view.remarks))
 
     def _as_said(self, daemon: Holder) -> View:
         states = self._store.states()
@@ -148,7 +151,8 @@ class Viewer:
         remarks = (*heads.remarks(followed), *edits, *((f"nothing is sent at all: {trouble}",) if trouble else ()))
         if not states:
             remarks = (*remarks, "the daemon has said nothing of any task yet")
-        return View(True, source, tasks, remarks, self._troubles(), str(daemon), followed)
+        rails = rail_rows.said(self._store)
+        return View(True, source, tasks, remarks, self._troubles(), str(daemon), followed, rails=rails)
 
     def _surveyed(self, holder: Holder | None) -> View:
         if self._reconciler is None:
@@ -161,7 +165,8 @@ class Viewer:
         followed = Followed(self._commits.head) if self._commits else NOTHING
         remarks = (*heads.remarks(followed), *survey.plan.remarks, *_unread(survey.plan.items))
         source = "no daemon runs: from the files and records"
-        return View(False, source, tasks, remarks, troubles, str(holder) if holder else "", followed)
+        rails = survey.plan.rails
+        return View(False, source, tasks, remarks, troubles, str(holder) if holder else "", followed, rails=rails)
 
     def _opened(self) -> Reconciler:
         """Look at the files; where commits are followed, at the newest one that is here: nothing is fetched."""
@@ -182,14 +187,24 @@ class Viewer:
 def _statuses(survey: Survey, troubles: Mapping[str, str], *, calling: bool) -> Iterator[TaskStatus]:
     """One status a task: what its other items say, of a reset that waits or of an address it left, is added."""
     found: dict[str, TaskStatus] = {}
-    for item in sorted(survey.plan.items, key=lambda item: (item.intended is Action.RESET, _is_orphan(item))):
+    for item in sorted(survey.plan.items, key=lambda item: (item.outlook is not None, _is_orphan(item))):
         if item.task in found:
             main = found[item.task]
-            found[item.task] = replace(main, reason=f"{main.reason}; {item.reason}")
+            found[item.task] = together(main, item, status_of(item, None, calling=False))
             continue
         record = survey.records.get(item.address)
         found[item.task] = status_of(item, record, calling=calling, trouble=troubles.get(item.target, ""))
     yield from (found[name] for name in sorted(found))
+
+
+def _wide(held: Mapping[str, Suspension]) -> Iterator[str]:
+    """Suspensions that hold more than one task: the others stand in the rows of their tasks."""
+    for key, one in held.items():
+        if key.startswith(policy.ALL_TASKS):
+            label = policy.label_of(key)
+            until = f" until {moment(one.until)}" if one.until else ""
+            flag = f"--label {shlex.quote(label)}" if label else "--all"
+            yield f"{policy.shown_key(key)}: suspended{until}: {one.reason}; reconciler resume {flag} takes it back"
 
 
 def _is_orphan(item: Item) -> bool:

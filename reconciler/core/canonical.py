@@ -48,7 +48,7 @@ def canonical(sections: Sections, catalogue: Catalogue) -> Sections:
 
 def _section(section: str, content: JsonObject, catalogue: Catalogue) -> JsonObject:
     if section == "condition":
-        return {key: _rules(value) if key in RULE_LISTS else _texts(value) for key, value in content.items()}
+        return {key: rules(value) if key in RULE_LISTS else _texts(value) for key, value in content.items()}
     return {key: _texts(_structure(section, key, value, catalogue)) for key, value in content.items()}
 
 
@@ -89,10 +89,11 @@ def has_surrogate(text: str) -> bool:
     return _SURROGATE.search(text) is not None
 
 
-def _rules(rules: Json) -> Json:
-    if not isinstance(rules, list):
-        return _texts(rules)
-    return [_rule(rule) if isinstance(rule, dict) else _texts(rule) for rule in rules]
+def rules(value: Json) -> Json:
+    """Condition rules in the form in which equal ones are equal: what is so anyway is left out."""
+    if not isinstance(value, list):
+        return _texts(value)
+    return [_rule(rule) if isinstance(rule, dict) else _texts(rule) for rule in value]
 
 
 def _rule(rule: JsonObject) -> JsonObject:
@@ -100,7 +101,7 @@ def _rule(rule: JsonObject) -> JsonObject:
     defaults = {"map": _texts(rule.get("name", "")), "all": "true", "func": "exact"}
     folded = {}
     for key, value in rule.items():
-        form = _rules(value) if key == "sub" else value if isinstance(value, str) else _texts(value)
+        form = rules(value) if key == "sub" else value if isinstance(value, str) else _texts(value)
         if defaults.get(key) != form or form == SECRET:  # two marks stand for two secrets
             folded[key] = form
     return folded

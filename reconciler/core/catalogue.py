@@ -16,7 +16,7 @@ SECRET_NAME = re.compile(r"passw|pwd|secret|token|access.?key|credential|sasl|ja
 
 _CREDENTIALS = (
     r"(?:passw(?:or)?d|pwd|secret|token|access.?key)\s*=\s*[^\s&;%s]"  # password=x
-    r"|://[^/\s:@]*:[^/\s@%s]+@"  # scheme://user:x@host
+    r"|://[^/\s:@]*:(?![0-9]{1,5}[?;])[^/\s@%s]+@"  # scheme://user:x@host; no port before options that hold an @
     r"|:thin:[^/\s@]{1,128}/[^\s@%s]{1,128}@"  # jdbc:oracle:thin:user/x@host; bounded, or long texts take for ever
 )
 

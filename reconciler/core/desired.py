@@ -1,12 +1,12 @@
 """A valid task made ready: secrets filled in, canonical, sealed; and what a call would leave on the component."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.core import canonical, pointer, secrets
 from reconciler.core.catalogue import Catalogue
 from reconciler.errors import SecretError
-from reconciler.model import CHECKPOINT_REFERENCE, JsonObject, Parameter, Sections, Snapshot, Task
+from reconciler.model import CHECKPOINT_REFERENCE, SECTIONS, JsonObject, Parameter, Sections, Snapshot, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,13 @@ def prepare(task: Task, catalogue: Catalogue, lookup: secrets.Lookup, key: bytes
     places = secrets.places(written, content, catalogue)
     hidden = secrets.values(content, places) | (found - {""})
     return Desired(task, resolved, content, places, hidden, secrets.seal(content, places, key))
+
+
+def hollow(task: Task) -> Desired:
+    """A task without its documents: for what needs its name and its address alone."""
+    empty: Sections = {section: {} for section in SECTIONS}
+    snapshot = Snapshot(empty, {}, "", canonical.content_digest(empty))
+    return Desired(replace(task, sections=empty), empty, empty, frozenset(), frozenset(), snapshot)
 
 
 def _noting(lookup: secrets.Lookup, found: set[str], missing: list[str]) -> secrets.Lookup:
@@ -138,7 +145,8 @@ def missing(desired: Desired, present: Iterable[Sections], catalogue: Catalogue)
 def _lacking(section: str, plugin: str | None, desired: Desired, catalogue: Catalogue) -> list[str]:
     if plugin is None and section in ("source", "sink"):
         # Which keys an unknown plug-in needs is not known, so nothing can be said to be complete.
-        return [f"/{section}/boosterClass"]
+        unknown = " of a plug-in whose keys are known" if "boosterClass" in desired.content[section] else ""
+        return [f"/{section}/boosterClass{unknown}"]
     required = [p for p in catalogue.of(section, plugin) if p.required and p.path[0] != "rule"]
     content = desired.content[section]
     if desired.task.sections[section].get("checkpoint") == CHECKPOINT_REFERENCE:
@@ -152,6 +160,8 @@ def _absent(parameter: Parameter, content: JsonObject) -> list[str]:
         return [] if first in content else [pointer.text((parameter.section, first))]
     elements = content.get(first)
     member = rest[-1]
+    if elements == []:
+        return [pointer.text((parameter.section, first))]  # there, and none of what has to be in it
     return [
         pointer.text((parameter.section, first, index, member))
         for index, element in enumerate(elements if isinstance(elements, list) else ())

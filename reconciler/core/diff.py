@@ -5,8 +5,9 @@ the list; what differs inside it is told as parts, for reports.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reconciler.core import canonical, pointer, ruleset
@@ -26,6 +27,11 @@ from reconciler.model import (
 )
 
 Path = tuple[str | int, ...]
+
+Find = Callable[[tuple[str, ...]], Parameter | None]
+"""What the catalogue knows of a path in one section."""
+
+_WORST = (DangerLevel.FORBID, DangerLevel.CONFIRM, DangerLevel.WARN)
 
 _ABSENT = object()
 _LIST_GONE = Danger(
@@ -61,8 +67,7 @@ def _section(
             continue
         for path, was, now in _leaves(before, after):
             place = (key, *path)
-            parameter = catalogue.find(section, tuple(map(str, place)), plugin)
-            yield _change(section, place, was, now, parameter)
+            yield _change(section, place, was, now, partial(catalogue.find, section, plugin=plugin))
 
 
 def _leaves(before: Json, after: Json) -> Iterator[tuple[Path, Json, Json]]:
@@ -108,7 +113,7 @@ def _at(value: Json, path: Path) -> Json:
     return value
 
 
-def _change(section: str, place: Path, was: Json, now: Json, parameter: Parameter | None) -> Change:
+def _change(section: str, place: Path, was: Json, now: Json, find: Find) -> Change:
     old, new = (None if value is _ABSENT else value for value in (was, now))
     secret = holds_secret([old, new])
     change = Change(
@@ -120,9 +125,9 @@ def _change(section: str, place: Path, was: Json, now: Json, parameter: Paramete
         secret=secret,
         fingerprint=canonical.digest(new) if secret else "",
         parts=_parts(section, place, old, new),
-        parameter=parameter,
+        parameter=find(tuple(map(str, place))),
     )
-    return replace(change, danger=_danger(change))
+    return replace(change, danger=_danger(change, find))
 
 
 def _parts(section: str, place: Path, old: Json, new: Json) -> tuple[Part, ...]:
@@ -155,15 +160,23 @@ def quoted(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _danger(change: Change) -> Danger | None:
+def _danger(change: Change, find: Find) -> Danger | None:
     if change.section == "condition":
         if change.kind is ChangeKind.REMOVED and change.pointer[1:] in RULE_LISTS:
             return _LIST_GONE
         return ruleset.joined(part.danger for part in change.parts if part.danger)
-    danger = change.parameter.danger if change.parameter else None
-    if danger is None or (danger.lowered_only and not _lowered(change)):
-        return None
-    return danger
+    # Of a list only what changed in it counts: another password of a client is no other stream.
+    inside = dict.fromkeys(change.pointer + part.subject for part in change.parts) or (change.pointer,)
+    known = (_nearest(pointer.tokens(place), find) for place in inside)
+    found = [danger for danger in known if danger and (not danger.lowered_only or _lowered(change))]
+    return min(found, key=lambda danger: _WORST.index(danger.level), default=None)
+
+
+def _nearest(path: tuple[str, ...], find: Find) -> Danger | None:
+    """The danger of the innermost value at or above *path* that the catalogue knows."""
+    above = (find(path[:length]) for length in range(len(path), 0, -1))
+    parameter = next((parameter for parameter in above if parameter is not None), None)
+    return parameter.danger if parameter else None
 
 
 def _lowered(change: Change) -> bool:

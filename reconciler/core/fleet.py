@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core import canonical, policy
+from reconciler.core.limits import RAILS, Standing, Weight
 from reconciler.core.policy import Mode, NewTasks, Policy, Surroundings
 from reconciler.model import Action, Item, Plan
 
@@ -17,11 +18,13 @@ def has_vanished(known: int, orphans: int, found: int) -> bool:
 
 
 def freeze(items: Iterable[Item], reason: str, around: Surroundings) -> tuple[Item, ...]:
-    """Hold everything that would be done, unless `vanished` is forced."""
+    """Hold everything that would be begun, unless `vanished` is forced; what was begun may have stopped a project."""
     forces = "vanished" in around.policy.forced
-    return tuple(
-        _frozen(item, reason, forces) if item.action.sends or item.action is Action.ADOPT else item for item in items
-    )
+    return tuple(_frozen(item, reason, forces) if _begins(item) else item for item in items)
+
+
+def _begins(item: Item) -> bool:
+    return (item.action.sends or item.action is Action.ADOPT) and not item.is_begun_reset
 
 
 def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - one caller
@@ -30,9 +33,41 @@ def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - on
     return replace(item, action=Action.BLOCKED, rail="vanished", reason=reason)
 
 
+def limit(items: Iterable[Item], weights: Mapping[str, Weight], standing: Standing) -> tuple[Item, ...]:
+    """Hold all that is too much at once, but for what somebody lifted the limit for.
+
+    Args:
+        items: of any tasks; resets are left alone: each needs an approval of its own.
+        weights: `{task: what its files add to the sums}`.
+        standing: of the limits, by all tasks.
+    """
+    if not (standing.tripped or standing.overridden):
+        return tuple(items)
+    return tuple(_limited(item, weights[item.task], standing) if _is_weighed(item, weights) else item for item in items)
+
+
+def _is_weighed(item: Item, weights: Mapping[str, Weight]) -> bool:
+    is_update = item.intended.sends and item.intended is not Action.RESET
+    return is_update and item.rail != "vanished" and item.task in weights
+
+
+def _limited(item: Item, weight: Weight, standing: Standing) -> Item:
+    held = [rail for rail in standing.tripped if weight.counts_towards((rail,))]
+    if held:
+        rail, *others = (*held, item.rail) if item.rail else held
+        also = f"; then held by: {', '.join(others)}" if others else ""
+        return replace(item, action=Action.BLOCKED, rail=rail, reason=f"{standing.reasons[rail]}{also}", until=None)
+    lifted = (rail for rail in RAILS if rail in weight.lifted and weight.number(rail) and rail in standing.overridden)
+    return replace(item, forced=tuple(dict.fromkeys((*item.forced, *lifted))))
+
+
+def _order(item: Item) -> tuple[str, str, str, bool]:
+    return item.task, item.intended.value, item.address, item.outlook is not None
+
+
 def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = "") -> Plan:
     """Order the items and name the whole; *frozen* says why nothing is done, when that is so."""
-    ordered = tuple(sorted(items, key=lambda item: (item.task, item.intended.value, item.address)))
+    ordered = tuple(sorted(items, key=_order))
     ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
     remarks = ((f"frozen: {frozen}",) if frozen else ()) + _turns(ordered, rules)
     is_frozen = bool(frozen) and "vanished" not in rules.forced
@@ -58,7 +93,12 @@ def _turns(items: Iterable[Item], rules: Policy) -> tuple[str, ...]:
 def summary(plan: Plan) -> Mapping[str, int]:
     """Counts for the last line: items by action, those of failed tasks by themselves, and restarts."""
     failed = sum(item.rail == "failed" for item in plan.items)
-    counts = Counter(item.action.value for item in plan.items if item.rail != "failed")
+    over = (Action.NOOP, True)  # a reset that was carried out: its task is counted by its other item
+    counts = Counter(
+        item.action.value
+        for item in plan.items
+        if item.rail != "failed" and (item.action, item.outlook is not None) != over
+    )
     tasks = {item.task for item in plan.items}
     # What costs nothing restarts nothing: a new task in a comparison, which will be held once it is there.
     restarts = sum(item.action in (Action.UPDATE, Action.UPDATE_DELETE) and bool(item.cost) for item in plan.items)

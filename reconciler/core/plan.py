@@ -5,9 +5,8 @@ The caller walks over the fleet and keeps only what a plan needs, so that memory
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
-from reconciler.core import canonical, pointer, policy, secrets
+from reconciler.core import canonical, limits, pointer, policy, secrets
 from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, missing, overlaid, without
 from reconciler.core.diff import diff
@@ -19,7 +18,6 @@ from reconciler.model import (
     ChangeKind,
     Item,
     Json,
-    Link,
     Record,
     Sections,
     Snapshot,
@@ -254,17 +252,24 @@ def _item(task: Task, record: Record | None, action: Action, reason: str, **more
 def _identified(item: Item, *sent: Json) -> Item:
     """Give the item its id: from what it would change, send and start from, never from what moves by itself."""
     changes = [[c.section, c.pointer, c.kind.value, c.old, c.new, c.fingerprint, c.left_in_place] for c in item.changes]
-    material = [item.task, item.address, item.intended.value, changes, item.serial, *sent]
-    return replace(item, id=canonical.digest(material))
+    material = [item.task, item.address, item.intended.value, changes]
+    content_id = canonical.digest([*material, *sent]) if sent else ""
+    return replace(item, id=canonical.digest([*material, item.serial, *sent]), content_id=content_id)
 
 
 def _held(item: Item, case: Case) -> Item:
-    found = policy.hold(case)
-    if found is None:
-        return replace(item, forced=policy.forced(case))
+    approval = policy.approval_of(item.content_id, case.around)
+    case = replace(case, approval=approval, content_id=item.content_id, unchanged=item.unchanged)
+    item = replace(item, approval=approval, forced=policy.forced(case))
+    holds = tuple(policy.holds(case))
+    if not holds:
+        return item
+    found, *others = holds
     if case.intended is Action.ADOPT and found.rail != "mode" and found.action is not Action.SUSPENDED:
         return item
-    return replace(item, action=found.action, reason=found.reason, rail=found.rail, until=found.until)
+    also = ", ".join(other.rail for other in others)
+    reason = f"{found.reason}; then held by: {also}" if also else found.reason
+    return replace(item, action=found.action, reason=reason, rail=found.rail, until=found.until)
 
 
 def _cost(task: Task) -> tuple[str, ...]:
@@ -273,13 +278,18 @@ def _cost(task: Task) -> tuple[str, ...]:
         dimension = address.dimension.value if address.dimension else ""
         return (f"restarts every component that {dimension} {address.key} means, perhaps more than one",)
     link = f"{address.role.link.value} link" if address.role else ""
+    if takes_messages(task):
+        again = "a message sink may repeat about a minute"
+    else:
+        again = "changes around the checkpoint are written again"
+    return tuple(part for part in ("restarts the component", link, again) if part)
+
+
+def takes_messages(task: Task) -> bool:
+    """Whether the sink takes messages, or may: what is written again is there twice then."""
     sink_type = str(task.sections["coordinator"].get("sinkType", "")).upper()
     is_database = "jdbcUrl" in task.sections["sink"] or bool(task.sink_plugin and task.sink_plugin.startswith("JDBC"))
-    if is_database and sink_type not in MESSAGE_SINKS:
-        again = "changes around the checkpoint are written again"
-    else:
-        again = "a message sink may repeat about a minute"
-    return tuple(part for part in ("restarts the component", link, again) if part)
+    return not is_database or sink_type in MESSAGE_SINKS
 
 
 def _unchanged(desired: Desired, changes: tuple[Change, ...]) -> int:
@@ -296,11 +306,7 @@ def _unchanged(desired: Desired, changes: tuple[Change, ...]) -> int:
 
 def leaves(desired: Desired) -> int:
     """How many values a task's files hold; a list is one."""
-    return sum(_leaves(content) for content in desired.content.values())
-
-
-def _leaves(value: Json) -> int:
-    return sum(map(_leaves, value.values())) if isinstance(value, dict) and value else int(value != {})
+    return sum(map(limits.leaves, desired.content.values()))
 
 
 def _leaf_places(value: Json, path: tuple[str, ...] = ()) -> Iterable[str]:
@@ -370,30 +376,6 @@ def unresolved(task: Task, record: Record | None, reason: str, around: Surroundi
     held = policy.suspended(task, record, around) or policy.Hold("secret", reason)
     item = _item(task, record, held.action, held.reason)
     return replace(item, rail=held.rail, until=held.until)
-
-
-def reset(task: Task, record: Record | None) -> Item | None:
-    """The declared reset of a task, waiting for its approval; None when there is none."""
-    if task.reset is None:
-        return None
-    wanted = task.reset
-    link = Link.REVERSE if wanted.reverse else Link.FORWARD
-    item = _item(task, record, Action.RESET, "")
-    material = [item.address, "reset", wanted.request, wanted.project, link.value, wanted.start_timestamp, item.serial]
-    return replace(
-        item,
-        id=canonical.digest(material),
-        action=Action.BLOCKED,
-        rail="approval",
-        reason=f"reset {wanted.request} of the {link.value} link of {wanted.project}"
-        f" to {_moment(wanted.start_timestamp)} needs an approval, which this release cannot take:"
-        " it is shown and never carried out",
-        cost=("stops and resumes the project" if wanted.stop else "resets while running",),
-    )
-
-
-def _moment(unix_s: int) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")  # the schema bounds it
 
 
 def orphaned(record: Record, *, moved: bool) -> Item:

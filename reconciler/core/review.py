@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from reconciler.core import pointer, secrets
 from reconciler.core.diff import quoted
 from reconciler.core.validation.taskfile import LISTS
-from reconciler.model import Change, Json, ResetRequest, Sections, Suspension, Task
+from reconciler.core.windows import described
+from reconciler.model import Change, Json, ResetRequest, Sections, Suspension, Task, Window
 
 
 def remarks(before: Task, after: Task, changes: Iterable[Change] = ()) -> tuple[str, ...]:
@@ -49,6 +50,8 @@ def _members(before: Task, after: Task) -> Iterator[str]:
         ("cmRegion", before.cm_region, after.cm_region, ""),
         ("suspend", _suspension(before.suspend), _suspension(after.suspend), resumed),
         ("labels", dict(before.labels) or None, dict(after.labels) or None, ""),
+        ("windows", _windows(before.windows), _windows(after.windows), ""),
+        ("limits", dict(before.limits) or None, dict(after.limits) or None, ""),
     )
     for name, was, now, meaning in members:
         if was != now:
@@ -66,6 +69,10 @@ def _suspension(suspend: Suspension | None) -> Json:
     if suspend is None or suspend.until is None:
         return suspend.reason if suspend else None
     return f"{suspend.reason} (until {suspend.until.isoformat()})"
+
+
+def _windows(windows: tuple[Window, ...]) -> Json:
+    return "; ".join(map(described, windows)) or None
 
 
 def _shown(value: Json) -> str:

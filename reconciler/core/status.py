@@ -1,12 +1,13 @@
 """What state a task is in, since when, and what comes next: the plan's item beside the record, in words."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from reconciler.model import Action, Condition, Item, Record, TaskState
+from reconciler.model import Action, Condition, Item, Record, Stage, TaskState
 
 
 class State(Enum):
@@ -116,6 +117,35 @@ def said(state: TaskState) -> TaskStatus:
     )
 
 
+_TOGETHER = (
+    State.FAILED,
+    State.INVALID,
+    State.UNCONFIRMED,
+    *UNDER_WAY,  # passes by itself, and what waits beside it is seen then
+    State.BLOCKED,
+    State.ORPHANED,
+    State.SUSPENDED,
+    State.SYNCED,
+)
+
+
+def together(main: TaskStatus, item: Item, status: TaskStatus) -> TaskStatus:
+    """One row for a task that has several items: the reasons of both, and of a reset its state if that is more urgent.
+
+    Args:
+        main: what was said of the others.
+        item: one more: a reset, or an address that the task left.
+        status: of that item.
+    """
+    if item.intended is Action.NOOP and item.outlook is not None:  # a reset that was carried out
+        return replace(main, reason="; ".join((main.reason, *item.remarks)))
+    is_first = _TOGETHER.index(status.state) <= _TOGETHER.index(main.state)
+    if item.intended is Action.RESET and is_first:
+        reason, step = f"{status.reason}; {main.reason}", status.next_step
+        return replace(main, state=status.state, since=None, reason=reason, next_step=step, until=status.until)
+    return replace(main, reason=f"{main.reason}; {status.reason}", next_step=main.next_step or status.next_step)
+
+
 TROUBLED = ("", "troubled")
 """Where the store keeps what keeps the daemon from looking, or from sending anything at all; "" when nothing does."""
 
@@ -148,12 +178,19 @@ def _reason(item: Item, record: Record | None, state: State) -> str:
         return _first_problem(item)
     rail = f"{item.rail}: " if item.rail and item.rail != state.value else ""
     if state is State.OUT_OF_SYNC and record is not None and record.condition is Condition.RETRYING and record.reason:
-        return f"{item.reason}; the last attempt had no effect: {record.reason}"
+        return f"{item.reason}{_let_go(item)}; the last attempt had no effect: {record.reason}"
     if state in (State.UNCONFIRMED, State.VERIFYING) and record is not None:
         return record.reason or "accepted; waiting until the component is seen healthy"
     if state is State.SYNCED and record is not None and record.condition is Condition.NOT_VERIFIED:
         return "not verified: its health cannot be read"
-    return f"{rail}{item.reason}"
+    return f"{rail}{item.reason}{_let_go(item)}"
+
+
+def _let_go(item: Item) -> str:
+    """Who approved an item, and which rails were lifted for it."""
+    found = item.approval
+    by = f"; {found.text} (until {moment(found.until)})" if found else ""
+    return f"{by}; lifted: {', '.join(item.forced)}" if item.forced else by
 
 
 def _first_problem(item: Item) -> str:
@@ -186,12 +223,16 @@ _BY_HAND = _Steps(
     },
     rails={
         "suspend": "reconciler resume {task}",
+        "suspend --label": "reconciler resume --label {label}",
         "suspend --all": "reconciler resume --all",
         "suspend in task.json": "take suspend out of task.json",
         "new_tasks": "reconciler adopt {task}, or apply --force new_tasks --reason TEXT",
         "first_run": "reconciler adopt --all, or apply --force first_run --reason TEXT",
         "vanished": "restore the directories, or reconciler forget --vanished",
         "incomplete": "complete the files, or apply --force incomplete --reason TEXT",
+        "removed_keys": "take keys back, or reconciler apply --force removed_keys --reason TEXT",
+        "changed_keys": "take changes back, or reconciler apply --force changed_keys --reason TEXT",
+        "tasks": "take changes back, or reconciler apply --force tasks --reason TEXT",
         "lost_secret": "declare them, or delete them with allowDelete",
         "danger": "add the pointer to allow in task.json, or take the change back",
         "protect": "take the change back, or change protect in task.json",
@@ -200,9 +241,23 @@ _BY_HAND = _Steps(
         "secret": "make the reference resolvable where reconciler runs",
         "target": "correct the target in the configuration, or target in task.json",
         "stop_after_failures": "look at the components in the console, then reconciler resume --target {target}",
+        "window": "wait until then, or apply --force window --reason TEXT",
         "min_update_interval_s": "wait: the daemon sends it then",
         "capability": "upgrade the server, then reconciler retry {task}",
-        "approval": "take reset.json out: this release carries out no reset",
+        "reset": "wait for it: reconciler reset list shows how far it is",
+        "reset unknown": "look at the link's position in the console, then reconciler reset resolve {task} --sent or"
+        " --not-sent, --reason TEXT",
+        "reset invalid": "give the request in reset.json another name, or take reset.json out",
+        "reset failed": "reconciler reset resolve {task} --not-sent --reason TEXT and approve it again, or take"
+        " reset.json out",
+        "reset target": "correct allow_reset, edition and version of target {target} in the configuration, or take"
+        " reset.json out",
+        "perhaps_sent": "reconciler reset resolve {task} --not-sent --reason TEXT, or --sent",
+        "expired": "take reset.json out, or give it a later expires",
+        "future": "write a moment that is over into reset.json, or wait until it is",
+        "retention": "write a later moment into reset.json, or correct log_retention_h of target {target}",
+        "approval": "reconciler approvals, which names the plan, then"
+        " reconciler approve PLAN --task {task} --reason TEXT, then apply; or take the change back",
     },
     target="correct the target in the configuration, then reconciler apply",
 )
@@ -215,21 +270,48 @@ _BESIDE_A_DAEMON = _Steps(
     },
     rails=_BY_HAND.rails
     | {
-        "new_tasks": "reconciler adopt {task}; to send it: stop the daemon, apply --force new_tasks --reason TEXT",
+        "window": "wait: it is sent by itself then; or"
+        " reconciler approve PLAN --task {task} --force window --reason TEXT",
+        "new_tasks": "reconciler adopt {task}; to send it:"
+        " reconciler approve PLAN --task {task} --force new_tasks --reason TEXT",
         "first_run": "reconciler adopt --all; to send them: stop the daemon, apply --force first_run --reason TEXT",
-        "incomplete": "complete the files; or stop the daemon, apply --force incomplete --reason TEXT",
+        "incomplete": "complete the files; or reconciler approve PLAN --task {task} --force incomplete --reason TEXT",
+        "removed_keys": "take keys back, or reconciler approve PLAN --force removed_keys --reason TEXT"
+        " (reconciler plan names PLAN)",
+        "changed_keys": "take changes back, or reconciler approve PLAN --force changed_keys --reason TEXT"
+        " (reconciler plan names PLAN)",
+        "tasks": "take changes back, or reconciler approve PLAN --force tasks --reason TEXT"
+        " (reconciler plan names PLAN)",
+        "approval": "reconciler approvals, which names the plan, then"
+        " reconciler approve PLAN --task {task} --reason TEXT: it is sent by itself then; or take the change back",
         "mode": "set policy.mode to auto and reload the daemon",
+        "reset target": "correct allow_reset, edition and version of target {target} in the configuration and reload"
+        " the daemon, or take reset.json out",
         "target": "correct the target in the configuration and reload the daemon, or target in task.json",
     },
     target="mend the server, or correct its entry in the configuration; it is asked again by itself",
 )
 
 
+def _rail_of(item: Item) -> str:
+    """The rail of an item; that of a reset by itself where something else is to be done about it."""
+    if item.outlook is None:
+        return item.rail
+    if item.outlook.stage is Stage.UNKNOWN:
+        return "reset unknown"
+    if item.action is Action.INVALID:
+        return "reset invalid"
+    return f"reset {item.rail}" if item.rail in ("failed", "target") else item.rail
+
+
 def _next_step(steps: _Steps, item: Item, state: State, *, in_trouble: bool) -> str:
     if in_trouble and state is State.OUT_OF_SYNC:
         return steps.target
-    held = state in (State.BLOCKED, State.SUSPENDED)
-    step = steps.rails.get(item.rail, "") if held else steps.states.get(state, "")
+    found = _rail_of(item)
+    held = state in (State.BLOCKED, State.SUSPENDED) or found in ("reset failed", "reset invalid")
+    rail, space, label = found.partition(" --label ")
+    step = steps.rails.get(f"{rail}{space}".rstrip(), "") if held else steps.states.get(state, "")
+    step = step.replace("{label}", shlex.quote(label))
     return step.replace("{task}", item.task).replace("{target}", item.target)
 
 

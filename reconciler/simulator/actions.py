@@ -103,7 +103,7 @@ def _must_accept_update(world: World, component: Component) -> None:
         raise RefusedError(CM_UNAVAILABLE, f"{component.name} has an open ticket", {"service": "CM"})
 
 
-def _reset_incr_start_timestamp(world: World, body: JsonObject, _ending: Ending) -> int:
+def _reset_incr_start_timestamp(world: World, body: JsonObject, ending: Ending) -> int:
     project = _project(world, body)
     link = Link.REVERSE if _flag(body, "reverse") else Link.FORWARD
     start = _unix_seconds(body, "startTimestamp")
@@ -112,7 +112,7 @@ def _reset_incr_start_timestamp(world: World, body: JsonObject, _ending: Ending)
     components = list(world.of_project(project.id, link))
     if not components and world.switches.reset_without_link == "reject":
         raise RefusedError(PARAM_ERROR, f"project {project.id} has no {link.value} link")
-    return operations.reset(world, components, project, start).id
+    return operations.reset(world, components, project, start, ending).id
 
 
 def _describe_project_components(world: World, body: JsonObject, _ending: Ending) -> JsonObject:
@@ -127,16 +127,18 @@ def _describe_regions(world: World, _body: JsonObject, _ending: Ending) -> list[
     return views.regions(world)
 
 
-def _stop_project(world: World, body: JsonObject, _ending: Ending) -> None:
+def _stop_project(world: World, body: JsonObject, ending: Ending) -> None:
     project = _project(world, body)
     _must_be(project, "RUNNING")
-    operations.stop_project(world, project)
+    if ending is not Ending.NO_EFFECT:
+        operations.stop_project(world, project)
 
 
-def _resume_project(world: World, body: JsonObject, _ending: Ending) -> None:
+def _resume_project(world: World, body: JsonObject, ending: Ending) -> None:
     project = _project(world, body)
     _must_be(project, "SUSPEND", "FAILED")
-    operations.resume_project(world, project)
+    if ending is not Ending.NO_EFFECT:
+        operations.resume_project(world, project)
 
 
 ACTIONS: Mapping[str, Handler] = MappingProxyType(

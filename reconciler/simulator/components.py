@@ -74,6 +74,7 @@ class Project:
     status: str  # RUNNING, SUSPEND, FAILED, RUNNING_MODIFYING, RUNNING_MERGING, ...
     created: float
     modified: float
+    stopping: bool = False  # told to stop, and not SUSPEND yet
     checkpoint_text: str | None = None  # some sources have a position that is no time: "fileId,fileOffset"
 
 

@@ -40,24 +40,44 @@ def update(
     return ticket
 
 
-def reset(world: World, components: Sequence[Component], project: Project, start_timestamp: int) -> Ticket:
-    """Move the position of a link once the ticket has succeeded."""
+def reset(
+    world: World, components: Sequence[Component], project: Project, start_timestamp: int, ending: Ending
+) -> Ticket:
+    """Move the position of a link once the ticket has succeeded.
+
+    Args:
+        world: what holds them.
+        components: of the link.
+        project: of the components.
+        start_timestamp: unix seconds.
+        ending: how the ticket ends; the position moves only when it ends as asked.
+    """
     ticket = world.open_ticket("ResetIncrStartTimestamp", (project.id,))
+    if ending is Ending.NO_EFFECT:
+        ticket.finish(TicketState.SUCCESSFUL, world.now)
+        return ticket
     begin = _queued(world, ticket, world.now)
+    world.timeline.at(begin, partial(_enter, ticket, TicketState.IN_PROGRESS))
 
     def carry_out(at: float) -> None:
+        if ending is Ending.FAILED:
+            ticket.finish(TicketState.FAILED, at)
+            return
         for component in components:
             component.move_to(at, world.timing)
             component.place(start_timestamp, at)
         ticket.finish(TicketState.SUCCESSFUL, at)
 
-    world.timeline.at(begin, partial(_enter, ticket, TicketState.IN_PROGRESS))
-    world.timeline.at(begin + world.timing.reset_s, carry_out)
+    if ending is not Ending.STUCK:
+        world.timeline.at(begin + world.timing.reset_s, carry_out)
     return ticket
 
 
 def stop_project(world: World, project: Project) -> None:
-    """RUNNING becomes SUSPEND, and its components STOPPED, after a while."""
+    """RUNNING becomes SUSPEND, and its components STOPPED, after a while; to say it twice changes nothing."""
+    if project.stopping:
+        return
+    project.stopping = True
     world.timeline.at(world.now + world.timing.suspend_s, partial(_suspend, world, project))
 
 
@@ -155,7 +175,7 @@ def _enter(ticket: Ticket, state: TicketState, _at: float) -> None:
 
 
 def _suspend(world: World, project: Project, at: float) -> None:
-    project.status, project.modified = "SUSPEND", at
+    project.status, project.modified, project.stopping = "SUSPEND", at, False
     for component in world.of_project(project.id):
         if component.status is not ComponentStatus.FINISHED:
             component.turn(ComponentStatus.STOPPED, at, world.timing)

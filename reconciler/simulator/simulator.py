@@ -282,7 +282,7 @@ class Simulator:
         """Begin again: the projects and components that were added, no calls, tickets or faults, first settings."""
         with self._changed:
             self._calls.clear()
-            self._numbers = 0
+            self._numbers, self._skipped = 0, 0.0
             self._faults.clear()
             self._world = World(self.now, *self._begin)
             for spec in self._fleet.values():

@@ -40,6 +40,7 @@ def begin(database: Database, now: datetime, intent: Intent, digest_version: int
         revision=intent.revision,
         digest_version=digest_version,
         attempted=intent.request_digest,
+        content_id=intent.content_id,
         **snapshot_values(intent.after),
     )
     database.run("count_attempts", address=intent.address, attempted=intent.request_digest)
@@ -113,6 +114,7 @@ def _accept(database: Database, now: datetime, number: int, row: tuple[Any, ...]
         request_id=outcome.request_id,
     )
     database.run("set_content", address=address, content=content)
+    database.run("use_up_approvals_of_intents", address=address, number=number)
     database.run("close_intents_up_to", address=address, number=number)
 
 
@@ -147,6 +149,7 @@ def _announcing(intent: Intent) -> Entry:
             "forced": intent.forced,
             "reason": intent.reason,
         }
+        | ({"content": intent.content_id} if intent.content_id else {})
         | ({} if intent.commit is None else {"commit": _commit(intent.commit)}),
     )
 

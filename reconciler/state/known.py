@@ -117,9 +117,10 @@ def take_over(database: Database, now: datetime, address: str, task: str) -> Non
 
 
 def forget(database: Database, now: datetime, address: str) -> None:
-    """Drop a record with its content and its intents."""
+    """Drop a record with its content, its intents and approvals: what comes next is first sight. Resets stay."""
     record = find_record(database, address)
     if record is not None:
         entry = Entry(kind="forget", task=record.task, address=address, revision=record.revision)
         told.end(database, journal.append(database, now, entry), address)
         database.run("forget", address=address)
+        database.run("drop_approvals_of_address", address=address)

@@ -43,8 +43,10 @@ ON CONFLICT (address) DO UPDATE SET
 DELETE FROM intents WHERE address = :address AND closed;
 
 -- name: add_intent
-INSERT INTO intents (number, address, revision, content, fingerprints, key_id, digest, digest_version, attempted)
-VALUES (:number, :address, :revision, :content, :fingerprints, :key_id, :digest, :digest_version, :attempted);
+INSERT INTO intents (number, address, revision, content, fingerprints, key_id, digest, digest_version, attempted,
+                     content_id)
+VALUES (:number, :address, :revision, :content, :fingerprints, :key_id, :digest, :digest_version, :attempted,
+        :content_id);
 
 -- name: count_attempts
 -- The newest open intents of one content, without a break: what is unknown, and what is under way.
@@ -160,6 +162,78 @@ WHERE journal.kind = 'health' AND journal.outcome IN ('failed', 'unconfirmed') A
   AND records.condition = journal.outcome AND records.since = journal.at
   AND CASE WHEN json_valid(address) THEN json_extract(address, '$[0]') END = :target
 ORDER BY records.task;
+
+-- name: approvals
+SELECT content_id, task, address, plan, action, forced, reason, by, at, until
+FROM approvals
+ORDER BY at, content_id;
+
+-- name: approvals_of_address
+SELECT content_id, task, address, plan, action, forced, reason, by, at, until
+FROM approvals
+WHERE address = :address
+ORDER BY at, content_id;
+
+-- name: approval
+SELECT content_id, task, address, plan, action, forced, reason, by, at, until
+FROM approvals
+WHERE content_id = :content_id;
+
+-- name: approvals_until
+SELECT content_id, task, address, plan, action, forced, reason, by, at, until
+FROM approvals
+WHERE until <= :end
+ORDER BY until, content_id;
+
+-- name: approve
+INSERT OR REPLACE INTO approvals (content_id, task, address, plan, action, forced, reason, by, at, until)
+VALUES (:content_id, :task, :address, :plan, :action, :forced, :reason, :by, :at, :until);
+
+-- name: disapprove
+DELETE FROM approvals WHERE content_id = :content_id;
+
+-- name: use_up_approval
+DELETE FROM approvals WHERE address = :address AND content_id = :content_id;
+
+-- name: use_up_approvals_of_intents
+DELETE FROM approvals
+WHERE address = :address
+  AND content_id IN (SELECT content_id FROM intents WHERE address = :address AND number <= :number);
+
+-- name: drop_approvals_of_address
+DELETE FROM approvals WHERE address = :address;
+
+-- name: resets
+SELECT target, project, reverse, request, digest, task, address, start_timestamp, stage, since, reason,
+       position_before, stopped, plan, content_id, ticket, request_id
+FROM resets
+ORDER BY target, project, reverse, request;
+
+-- name: resets_of_address
+SELECT target, project, reverse, request, digest, task, address, start_timestamp, stage, since, reason,
+       position_before, stopped, plan, content_id, ticket, request_id
+FROM resets
+WHERE address = :address
+ORDER BY target, project, reverse, request;
+
+-- name: reset
+SELECT target, project, reverse, request, digest, task, address, start_timestamp, stage, since, reason,
+       position_before, stopped, plan, content_id, ticket, request_id
+FROM resets
+WHERE (target, project, reverse, request) = (:target, :project, :reverse, :request);
+
+-- name: add_reset
+INSERT INTO resets (target, project, reverse, request, digest, task, address, start_timestamp, stage, since, reason,
+                    position_before, stopped, plan, content_id, ticket, request_id)
+VALUES (:target, :project, :reverse, :request, :digest, :task, :address, :start_timestamp, :stage, :since, :reason,
+        :position_before, :stopped, :plan, :content_id, :ticket, :request_id);
+
+-- name: move_reset
+UPDATE resets SET
+  digest = :digest, task = :task, address = :address, start_timestamp = :start_timestamp, stage = :stage,
+  since = :since, reason = :reason, position_before = :position_before, stopped = :stopped, plan = :plan,
+  content_id = :content_id, ticket = :ticket, request_id = :request_id
+WHERE (target, project, reverse, request) = (:target, :project, :reverse, :request);
 
 -- name: states
 SELECT task, state, since, reason, next_step, until, revision, ticket, request_id, content

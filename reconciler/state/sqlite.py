@@ -4,7 +4,8 @@ An intent stays open from `begin` until something says what became of it; while 
 component is uncertain. A program that dies between `begin` and `conclude` leaves its intent open and the condition
 APPLYING, which is to be read as unknown. How connections and transactions work is left to `database`, what an attempt
 leaves behind to `attempts`, what is known otherwise to `known`, `holds`, `heads` and `said`, what was known once to
-`told`, the chain of the journal to `journal`, finding its rows to `search` and `moments`.
+`told`, who approved what to `approvals`, the ledger of resets to `resets`, the chain of the journal to `journal`,
+finding its rows to `search` and `moments`.
 """
 
 import threading
@@ -16,19 +17,24 @@ from typing import Self
 
 from reconciler.errors import StateStoreError
 from reconciler.model import (
+    Approval,
     Commit,
     Condition,
     Intent,
     JournalEntry,
     Outcome,
     Record,
+    ResetEntry,
+    ResetKey,
     Sections,
     Snapshot,
+    Stage,
     Suspension,
     TaskState,
 )
 from reconciler.ports import Moment, Told, Wanted
 from reconciler.state import (
+    approvals,
     attempts,
     fingerprint_key,
     heads,
@@ -37,6 +43,7 @@ from reconciler.state import (
     known,
     lock,
     moments,
+    resets,
     retention,
     said,
     search,
@@ -70,6 +77,8 @@ class SqliteStore:
         self._clock = clock
         self._digest_version = digest_version
         self._records = RecordCache()
+        self._approvals = approvals.cache()
+        self._resets = resets.cache()
         self._key: bytes | None = None
         self._key_lock = threading.Lock()
 
@@ -202,7 +211,7 @@ class SqliteStore:
     # --- what keeps tasks and targets back -------------------------------------------------------------------------
 
     def suspend(self, task: str, suspension: Suspension) -> None:
-        """Record a suspension, in place of an earlier one; task "*" means all."""
+        """Record a suspension, in place of an earlier one; task "*" means all, "*team=shop" those with that label."""
         with self._writing() as (database, now):
             holds.suspend(database, now, task, suspension)
 
@@ -212,7 +221,7 @@ class SqliteStore:
             return holds.resume(database, now, task)
 
     def suspensions(self) -> Mapping[str, Suspension]:
-        """`{task: Suspension}`, with "*" for all; those whose time is over are still there."""
+        """`{task: Suspension}`, "*" for all, "*team=shop" for a label; those whose time is over are still there."""
         with self._database.reading() as database:
             return holds.suspensions(database)
 
@@ -240,6 +249,49 @@ class SqliteStore:
         """
         with self._database.reading() as database:
             return holds.unhealthy(database, target, since)
+
+    # --- approvals and resets --------------------------------------------------------------------------------------
+
+    def approve(self, approval: Approval) -> None:
+        """Record an approval, in place of an earlier one of the same content."""
+        with self._writing() as (database, now):
+            approvals.approve(database, now, approval)
+
+    def disapprove(self, content_id: str, reason: str) -> bool:
+        """Take an approval back; False when there was none."""
+        with self._writing() as (database, now):
+            return approvals.disapprove(database, now, content_id, reason)
+
+    def approvals(self) -> Mapping[str, Approval]:
+        """`{Item.content_id: Approval}` of those that were not used up; those that expired are there for a week.
+
+        Accepted uses up the approval of the intent's content, and those of older intents of its address; so does
+        forgetting the address. Only what changed since the last call is read.
+        """
+        return self._approvals.rows(self._database)
+
+    def resets(self) -> Mapping[ResetKey, ResetEntry]:
+        """The ledger of resets, whole; only what changed since the last call is read."""
+        return self._resets.rows(self._database)
+
+    def reset(self, key: ResetKey) -> ResetEntry | None:
+        """One row of the ledger as it is now; None when there is none."""
+        with self._database.reading() as database:
+            return resets.find(database, key)
+
+    def move_reset(self, entry: ResetEntry, expected: Stage | None) -> bool:
+        """Write a row of the ledger if its stage is still the expected one; None: if there is no row yet.
+
+        A move to SENDING uses up the approval of the entry's content.
+
+        Returns:
+            Whether it was written; False: somebody else was quicker.
+
+        Raises:
+            StateStoreError: the row is about another reset: same request, other digest.
+        """
+        with self._writing() as (database, now):
+            return resets.move(database, now, entry, expected)
 
     # --- which commit is followed ----------------------------------------------------------------------------------
 
@@ -358,6 +410,8 @@ class SqliteStore:
         The newest row stays. The work is cut into transactions of some dozen milliseconds; what was dropped when one
         fails stays dropped, and the rest whole.
         """
+        with self._writing() as (database, now):
+            approvals.drop_expired(database, now)
         return retention.prune(self._database, before)
 
     def dropped_rows(self) -> int:

@@ -135,6 +135,29 @@ class HttpTarget:
         body: JsonObject = {"id": project, "reverse": reverse, "startTimestamp": start_timestamp}
         return self._accept(self._call(_Call(action, body, write=True)))
 
+    def stop_project(self, project: str) -> None:
+        """Tell a project to stop; it is when its status is SUSPEND.
+
+        Args:
+            project: id, `np_4x9jabcd`.
+
+        Raises:
+            TargetError: one of its five kinds; `UnknownOutcomeError` when the effect is unknown.
+
+        Source:
+            https://en.oceanbase.com/docs/enterprise-oms-doc-en-10000000002913109 (states); the vendor's own client,
+            github.com/oceanbase/odc, calls StopProject and ResumeProject like that
+        """
+        self._call(_Call("StopProject", {"id": project}, write=True))
+
+    def resume_project(self, project: str) -> None:
+        """Tell a project that was stopped to go on; it does when its status is RUNNING. See `stop_project`.
+
+        Raises:
+            TargetError: one of its five kinds; `UnknownOutcomeError` when the effect is unknown.
+        """
+        self._call(_Call("ResumeProject", {"id": project}, write=True))
+
     # --- reads
 
     def components(self, project: str) -> tuple[ObservedComponent, ...]:

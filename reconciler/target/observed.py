@@ -109,6 +109,7 @@ def _component(element: Json, link: Link, scrub: Scrubber, where: str) -> Observ
         delay_s=whole_number(member(element, "delay")),
         modified=scrub.words(modified, _LONGEST_WORD),
         errors=_errors(member(element, "errorDetails"), scrub),
+        tps=whole_number(member(element, "tps")),
     )
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from reconciler.cli.main import run
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
+from tests.hurry import HurriedOms
 from tests.projects import ACCOUNT, SECRETS, Ended, Project, lay_out, sampled
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Simulator, str]]:
-    simulator = sampled(Simulator(ACCOUNT, timing=Timing().faster(100)))
+    simulator = sampled(HurriedOms(ACCOUNT))
     with serve(simulator) as url:
         yield simulator, url
 

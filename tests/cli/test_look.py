@@ -29,7 +29,9 @@ def apply_change(project, **changes):
 
 def test_before_the_first_run_there_is_no_store_and_status_makes_none(project):
     ended = project.reconciler("status")
-    assert (ended.code, ended.err) == (0, "no daemon runs: from the files and records\n3 tasks: 3 blocked\n")
+    said, rails, counts = ended.err.splitlines()
+    assert (ended.code, said, counts) == (0, "no daemon runs: from the files and records", "3 tasks: 3 blocked")
+    assert rails.startswith("Rails: tripped: new_tasks (3 tasks); off: mode (auto), ")
     assert not project.database.exists()
 
 
@@ -115,8 +117,9 @@ def test_a_task_has_one_row_also_when_a_reset_waits(project):
     project.adopted()
     (project.desired / KAFKA / "reset.json").write_text(json.dumps(reset))
     (row,) = project.reconciler("status", KAFKA, "--format", "json").json["tasks"]
-    assert row["state"] == "synced"
-    assert row["reason"].startswith("no difference; reset r-1 of the forward link")
+    assert (row["state"], row["next"].partition(" ")[0]) == ("blocked", "correct")
+    assert row["reason"].startswith("target: target default: allow_reset is false")
+    assert row["reason"].endswith("; no difference")
 
 
 def test_reading_commands_are_0_whatever_they_find(project):

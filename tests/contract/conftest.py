@@ -12,10 +12,10 @@ import pytest
 
 from reconciler.model import SECTIONS, UpdateRequest
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
 from reconciler.target.http import HttpTarget
 from reconciler.target.settings import TargetSettings
+from tests.hurry import HurriedOms
 
 NAME = "10.0.0.1-9000:connector_v2:np_4x9jabcd-incr_trans-1-0:0000000006"
 PROJECT = "np_4x9jabcd"
@@ -67,7 +67,7 @@ def page(page_server: Page) -> Page:
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[tuple[Simulator, str]]:
-    simulator = Simulator(timing=Timing().faster(100))
+    simulator = HurriedOms()
     for project, name in ((PROJECT, NAME), (RESET_PROJECT, "")):
         simulator.add_project(project, region=REGION)
         simulator.add_component(project, name, region=REGION, config={"coordinator": {"throttleRps": "7"}})

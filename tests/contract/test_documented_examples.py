@@ -150,6 +150,27 @@ def test_client_and_simulator_agree_on_the_documented_reset(connect, served, oms
     assert (call.body, accepted) == (RESET, Accepted(call.ticket, call.request_id))
 
 
+# --- StopProject and ResumeProject, as the vendor's own client calls them --------------------------------------------
+
+
+@pytest.mark.parametrize(("action", "name"), [("StopProject", "stop_project"), ("ResumeProject", "resume_project")])
+def test_client_names_the_project_and_understands_an_answer_without_data(ee, page, action, name):
+    page.answer = HEAD | NO_PAGES | {"cost": "10 ms", "data": None}
+    assert getattr(ee, name)(PROJECT) is None
+    ((path, _, body),) = page.requests
+    assert (path, json.loads(body)) == (f"/api/v2?Action={action}", {"id": PROJECT})
+
+
+def test_client_and_simulator_agree_on_stopping_and_resuming(connect, served, oms):
+    target = connect(served[1], edition="EE", version="4.3.0")
+    target.stop_project(PROJECT)
+    oms.finish()
+    assert target.progress(PROJECT).status == "SUSPEND"
+    target.resume_project(PROJECT)
+    oms.finish()
+    assert target.progress(PROJECT).status == "RUNNING"
+
+
 # --- reads, and what the pages print oddly --------------------------------------------------------------------------
 
 

@@ -82,6 +82,30 @@ def test_write_ends_in_its_row_whether_it_had_its_effect_or_not(written, kind, p
     assert (type(error), happened) == (of_write, effect == "after")
 
 
+@pytest.fixture
+def enterprise(connect, served, oms):
+    """A client that may send resets, and the simulator behind it."""
+    return connect(served[1], edition="EE", version="4.3.0", read_s=0.25), oms
+
+
+COMMANDS = {
+    "StopProject": lambda target: target.stop_project(PROJECT),
+    "ResumeProject": lambda target: target.resume_project(PROJECT),
+    "ResetIncrStartTimestamp": lambda target: target.reset_incr_start_timestamp(
+        PROJECT, reverse=False, start_timestamp=1_742_365_118
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "parameters", "of_write", "_of_read"), ROWS)
+@pytest.mark.parametrize("action", COMMANDS)
+def test_command_to_a_project_ends_in_the_row_of_a_write(enterprise, action, kind, parameters, of_write, _of_read):
+    target, oms = enterprise
+    oms.add_fault(Rule(kind, action, parameters=parameters))
+    assert type(ended(lambda: COMMANDS[action](target))) is of_write
+    assert [call.action for call in oms.calls] == [action]
+
+
 @pytest.mark.parametrize(("kind", "parameters", "_of_write", "of_read"), ROWS)
 @pytest.mark.parametrize("read", ["components", "progress"])
 def test_read_ends_in_its_row_and_never_unknown(target, oms, kind, parameters, _of_write, of_read, read):

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler import resources
-from reconciler.core import canonical
+from reconciler.core import canonical, resets
 from reconciler.core.desired import Desired, prepare
 from reconciler.core.fleet import assemble
-from reconciler.core.plan import Base, after, invalid, orphaned, plan_task, reset
+from reconciler.core.plan import Base, after, invalid, orphaned, plan_task
 from reconciler.core.policy import NewTasks, Policy, Surroundings
 from reconciler.errors import SecretError
 from reconciler.model import (
@@ -210,7 +210,12 @@ def sample_items() -> list[Item]:
         orphaned(record_of(ready(task(name="g/gone"))), moved=False),
         planned(task(slower, name="h/later"), applied(task(name="h/later")), suspensions=later),
         *filter(
-            None, [reset(task(name="i/reset", reset=ResetRequest("r", "np_a", False, 1, "why", None, True)), None)]
+            None,
+            [
+                resets.plan(
+                    task(name="i/reset", reset=ResetRequest("r", "np_a", False, 1, "why", None, True)), None, around()
+                )
+            ],
         ),
         planned(task(few(sink={"a": "1"}), name="j/adopt"), policy=Policy(new_tasks=NewTasks.ADOPT)),
     ]

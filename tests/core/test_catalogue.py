@@ -95,6 +95,8 @@ def test_path_into_condition_rules_is_the_same_on_every_level(path, written):
         pytest.param("condition", ("whiteCondition", "0", "attr", "token"), "x", True, id="attribute"),
         pytest.param("sink", ("jdbcUrl",), "jdbc:x://h?useUnicode=true", False, id="address"),
         pytest.param("sink", ("jdbcUrl",), "jdbc:x://h?password=x", True, id="address with a password"),
+        pytest.param("sink", ("jdbcUrl",), "jdbc:x://u:x@h:2883", True, id="address with a login"),
+        pytest.param("sink", ("jdbcUrl",), "jdbc:x://h:2883?user=u@t", False, id="address with a user of a tenant"),
         pytest.param("sink", ("workerNum",), 8, False, id="number"),
         pytest.param("sink", ("username",), "u@t#c", False, id="user name"),
         pytest.param("condition", ("whiteCondition", "0", "name"), "passwords", False, id="table about passwords"),

@@ -186,14 +186,24 @@ def test_required_member_of_a_list_is_missing_where_it_is():
     assert lacking(whole(source={"clients": clients})) == ("/source/clients/1/clientId", "/source/clients/2/clientId")
 
 
+def test_list_without_any_element_is_missing():
+    assert lacking(whole(source={"clients": []})) == ("/source/clients",)
+
+
 def test_list_of_another_shape_has_no_members_to_miss():
     assert lacking(whole(source={"clients": "text"})) == ()
 
 
 @pytest.mark.parametrize("section", ["source", "sink"])
-@pytest.mark.parametrize("value", [pytest.param(..., id="absent"), pytest.param("com.example.Unknown", id="unknown")])
-def test_unknown_plugin_is_never_complete(section, value):
-    assert lacking(whole(**{section: {"boosterClass": value}})) == (f"/{section}/boosterClass",)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param(..., "", id="absent"),
+        pytest.param("com.example.Unknown", " of a plug-in whose keys are known", id="unknown"),
+    ],
+)
+def test_unknown_plugin_is_never_complete(section, value, words):
+    assert lacking(whole(**{section: {"boosterClass": value}})) == (f"/{section}/boosterClass{words}",)
 
 
 def test_emptied_section_is_missing():

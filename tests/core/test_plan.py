@@ -18,7 +18,6 @@ from reconciler.model import (
     Item,
     Link,
     Place,
-    ResetRequest,
     Severity,
     Suspension,
     Violation,
@@ -44,7 +43,6 @@ from tests.core.builders import (
 
 FASTER = whole(sink={"workerNum": "32"})
 FEWER = whole(sink={"workerNum": ...})
-RESET = ResetRequest("r-1", "np_4x9j00000001", False, 1_760_000_000, "why", None, True)
 DELETING = {"allow_delete": True}
 
 
@@ -640,36 +638,6 @@ def test_unresolved_secret_of_a_suspended_task_is_nobodys_trouble_yet():
     around = Surroundings(NOW, suspensions={"*": Suspension("migration", None)})
     found = plan.unresolved(task(), record_of(ready()), "${env:X} is not there", around)
     assert (found.action, found.rail) == (Action.SUSPENDED, "suspend --all")
-
-
-def test_task_without_a_reset_has_no_reset_item():
-    assert plan.reset(task(), None) is None
-
-
-@pytest.mark.parametrize(
-    ("reset", "link", "cost"),
-    [
-        pytest.param(RESET, "forward", "stops and resumes the project", id="forward"),
-        pytest.param(replace(RESET, reverse=True, stop=False), "reverse", "resets while running", id="reverse"),
-    ],
-)
-def test_reset_is_shown_and_blocked(reset, link, cost):
-    found = plan.reset(task(reset=reset), record_of(ready()))
-    assert (found.action, found.intended, found.rail) == (Action.BLOCKED, Action.RESET, "approval")
-    assert f"the {link} link of np_4x9j00000001 to 2025-10-09T08:53:20Z" in found.reason
-    assert found.cost == (cost,)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param({"request": "r-2"}, id="request"),
-        pytest.param({"start_timestamp": 1}, id="time"),
-        pytest.param({"reverse": True}, id="link"),
-    ],
-)
-def test_reset_has_another_id_with_another(other):
-    assert plan.reset(task(reset=RESET), None).id != plan.reset(task(reset=replace(RESET, **other)), None).id
 
 
 @pytest.mark.parametrize(

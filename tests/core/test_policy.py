@@ -5,7 +5,19 @@ import pytest
 
 from reconciler.core import policy
 from reconciler.core.policy import Case, Mode, NewTasks, Policy, forced, hold, suspended
-from reconciler.model import Action, Change, ChangeKind, Condition, Danger, DangerLevel, Suspension
+from reconciler.model import (
+    Action,
+    Change,
+    ChangeKind,
+    Condition,
+    Danger,
+    DangerLevel,
+    ResetEntry,
+    ResetKey,
+    Stage,
+    Suspension,
+    Window,
+)
 from tests.core.builders import APPLY, NOW, around, ready, record_of, task
 
 WHY = Danger(DangerLevel.CONFIRM, "why")
@@ -43,12 +55,21 @@ def attempted(condition, attempts=0, *, allow_delete=False):
     return {"condition": condition, "attempted": digest, "attempts": attempts, "reason": "because"}
 
 
+def reset(stage, project="np_4x9j00000001"):
+    """A ledger with one reset of the task's project, or of another one."""
+    key = ResetKey("default", project, False, "r1")
+    return {key: ResetEntry(key, "d", "shop/other", "a", 1, stage, NOW)}
+
+
 def lost_key(record):
     """The same attempt, its secrets fingerprinted with a key that is gone."""
     content = record["attempted"].partition(".")[0]
     return record | {"attempted": f"{content}.{'0' * 64}.{'0' * 16}"}
 
 
+NIGHT = Window("night", allows=True, cron="0 22 * * *", duration_s=3600, zone="UTC")
+NOON = Window("noon", allows=False, cron="0 12 * * *", duration_s=3600, zone="UTC")
+OF_SHOP = replace(NOON, labels=(("team", "shop"),))
 HOLDING = [
     pytest.param("suspend in task.json", case(suspend=Suspension("maintenance", None)), id="suspend"),
     pytest.param("mode", case(rules=Policy(mode=Mode.OBSERVE)), id="observe"),
@@ -57,6 +78,8 @@ HOLDING = [
     pytest.param("target", case(rules=replace(APPLY, refused={"default": "too old"})), id="target too old"),
     pytest.param("first_run", case(new=True, surroundings={"first_run": True}), id="first run"),
     pytest.param("new_tasks", case(new=True, rules=Policy(new_tasks=NewTasks.HOLD)), id="new"),
+    pytest.param("reset", case(surroundings={"resets": reset(Stage.STOPPING)}), id="reset under way"),
+    pytest.param("reset", case(surroundings={"resets": reset(Stage.UNKNOWN)}), id="reset of unknown outcome"),
     pytest.param("capability", case(surroundings={"troubles": TROUBLE}), id="capability"),
     pytest.param("stop_after_failures", case(surroundings={"troubles": STOPPED}), id="stopped"),
     pytest.param("failed", case(record=attempted(Condition.FAILED)), id="failed"),
@@ -73,6 +96,14 @@ HOLDING = [
     pytest.param("danger", case(change("/sink/a", danger=WHY), allow=("/sink/a/b",)), id="allowed inside only"),
     pytest.param("incomplete", case(intended=Action.UPDATE_DELETE, lacking=("/sink/jar",)), id="incomplete"),
     pytest.param("lost_secret", case(lost=("/sink/props/token",)), id="lost secret"),
+    pytest.param("window", case(rules=replace(APPLY, windows=(NIGHT,))), id="no window is open"),
+    pytest.param(
+        "window", case(rules=replace(APPLY, windows=(OF_SHOP,)), labels=(("team", "shop"),)), id="of its label"
+    ),
+    pytest.param("window", case(windows=(NOON,)), id="window of task.json"),
+    pytest.param("window", case(new=True, windows=(NOON,)), id="first send by noon"),
+    pytest.param("window", case(windows=(NOON,), record={"open_intents": 1, "attempted": "other"}), id="newer content"),
+    pytest.param("window", case(windows=(NOON,), record=attempted(Condition.UNKNOWN, 1)), id="answered since"),
     pytest.param("min_update_interval_s", case(rules=PACED, record=SENT), id="updated a moment ago"),
 ]
 FREE = [
@@ -100,6 +131,10 @@ FREE = [
     pytest.param(case(intended=Action.UPDATE_DELETE), id="complete deletion"),
     pytest.param(case(rules=replace(APPLY, refused={"other": "too old"})), id="another target too old"),
     pytest.param(case(surroundings={"troubles": {"other": STOPPED["default"]}}), id="another target stopped"),
+    pytest.param(case(rules=replace(APPLY, windows=(OF_SHOP,))), id="window of another label"),
+    pytest.param(case(rules=replace(APPLY, windows=(NIGHT, replace(NOON, allows=True)))), id="one of two is open"),
+    pytest.param(case(windows=(NIGHT,), new=True, intended=Action.ADOPT), id="adopting at any time"),
+    pytest.param(case(windows=(NIGHT,), record=attempted(Condition.APPLYING) | {"open_intents": 1}), id="begun before"),
     pytest.param(case(rules=PACED, record=SENT | {"applied_at": NOW - timedelta(seconds=60)}), id="interval is over"),
     pytest.param(case(rules=PACED, record=SENT | {"component": ""}), id="adopted, not updated"),
     pytest.param(case(rules=PACED, record=SENT | {"applied_at": None}), id="never applied"),
@@ -217,11 +252,16 @@ def test_reason_of_a_stop_and_of_lost_secrets_is_told():
     assert hold(case(lost=("/sink/a", "/sink/b"))).reason.endswith("no longer declare: /sink/a, /sink/b")
 
 
+def test_window_says_until_when_it_holds():
+    assert hold(case(windows=(NOON,))).until == NOW + timedelta(hours=1)
+    assert hold(case(windows=(NOON, replace(NIGHT, cron="0 22 29 2 *")))).until is None
+
+
 # --- suspension ----------------------------------------------------------------------------------------------------
 
 
 def named(name, suspend=None):
-    return replace(case().desired.task, name=name, suspend=suspend)
+    return replace(case().desired.task, name=name, suspend=suspend, labels=(("x", "y z"),))
 
 
 @pytest.mark.parametrize(
@@ -230,6 +270,16 @@ def named(name, suspend=None):
         pytest.param(Suspension("r", None), {}, "suspend in task.json", id="declared"),
         pytest.param(None, {"a": Suspension("r", None)}, "suspend", id="by command"),
         pytest.param(None, {"*": Suspension("r", None)}, "suspend --all", id="all by command"),
+        pytest.param(None, {"*x=y z": Suspension("r", None)}, "suspend --label x=y z", id="label by command"),
+        pytest.param(
+            None,
+            {"*": Suspension("", None), "*x=y z": Suspension("r", None)},
+            "suspend --label x=y z",
+            id="label before all",
+        ),
+        pytest.param(
+            None, {"a": Suspension("r", None), "*x=y z": Suspension("", None)}, "suspend", id="task before label"
+        ),
         pytest.param(Suspension("old", EARLIER), {"a": Suspension("r", LATER)}, "suspend", id="declared one expired"),
     ],
 )
@@ -263,6 +313,34 @@ def test_suspension_follows_a_directory_that_was_renamed():
     )
 
 
+@pytest.mark.parametrize("key", ["*x=y", "*x", "*y z=x", "x=y z", "*X=y z"])
+def test_suspension_of_another_label_does_not_hold(key):
+    assert suspended(named("a"), None, around(suspensions={key: Suspension("r", None)})) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "rail"), [("*x=y z", "suspend --all"), ("*", "suspend --label x=y z"), ("other", "suspend --label x=y z")]
+)
+def test_suspension_that_is_left_aside_gives_way_to_the_next_one(left, rail):
+    commands = {"*x=y z": Suspension("r", None), "*": Suspension("r", None)}
+    rules = replace(APPLY, resumed=frozenset((left,)))
+    assert suspended(named("a"), None, around(rules, suspensions=commands)).rail == rail
+
+
+def test_suspension_in_task_json_is_never_left_aside():
+    rules = replace(APPLY, resumed=frozenset(("a", "*")))
+    assert suspended(named("a", Suspension("r", None)), None, around(rules)).rail == "suspend in task.json"
+
+
+@pytest.mark.parametrize(
+    ("key", "label", "shown"),
+    [("*", "", "all tasks"), ("*team=shop", "team=shop", "tasks with team=shop"), ("shop/orders", "", "shop/orders")],
+)
+def test_name_of_a_suspension_says_whom_it_holds(key, label, shown):
+    assert (policy.label_of(key), policy.shown_key(key)) == (label, shown)
+    assert not label or policy.label_key(label) == key
+
+
 def test_every_obstacle_of_a_rail_is_told_at_once():
     dangers = case(change("/sink/a", danger=WHY), change("/sink/b", danger=WHY))
     guards = case(change("/sink/a"), change("/sink/b"), protect=("/sink/*",))
@@ -270,3 +348,22 @@ def test_every_obstacle_of_a_rail_is_told_at_once():
         reason = hold(held).reason
         assert "/sink/a" in reason
         assert "/sink/b" in reason
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        *(reset(stage) for stage in (Stage.PENDING, Stage.PERHAPS_SENT, Stage.DONE, Stage.UNCONFIRMED, Stage.REFUSED)),
+        reset(Stage.STOPPING, "np_other"),
+    ],
+    ids=["pending", "perhaps sent", "done", "unconfirmed", "refused", "of another project"],
+)
+def test_reset_that_nobody_works_on_holds_nothing(ledger):
+    assert hold(case(change("/sink/workerNum"), surroundings={"resets": ledger})) is None
+
+
+def test_hold_for_a_reset_names_it_and_who_has_to_say_how_it_ended():
+    waits = hold(case(surroundings={"resets": reset(Stage.RESUMING)})).reason
+    asks = hold(case(surroundings={"resets": reset(Stage.UNKNOWN)})).reason
+    assert waits == "waits for reset r1 of np_4x9j00000001, which is under way"
+    assert asks.endswith("reset r1 of np_4x9j00000001 ended: reconciler reset resolve shop/other")

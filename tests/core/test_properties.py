@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler import resources
 from reconciler.core.fleet import summary
+from reconciler.core.limits import RAILS
 from reconciler.core.plan import Base
 from reconciler.core.policy import NewTasks, Policy
 from reconciler.core.render import data, markdown, text
@@ -29,7 +30,7 @@ from tests.core.builders import (
 
 SCHEMA = jsonschema.Draft202012Validator(resources.schema("plan"))
 SETTINGS = settings(max_examples=60, deadline=None)
-FREE = replace(APPLY, forced=frozenset(("incomplete",)))
+FREE = replace(APPLY, forced=frozenset(("incomplete", *RAILS)))
 
 names = st.sampled_from(["a", "b", "__x", "x/y", "~", "", "é"])
 secret_keys = st.sampled_from(["password", "apiToken"])
@@ -135,7 +136,7 @@ def test_uncertain_base_is_always_sent(before, tried, wanted):
     applied_content, candidate = ready(before), ready(tried)
     record = record_of(applied_content, open_intents=1)
     base = Base(record, applied_content.snapshot, (candidate.snapshot,))
-    item = planned(task(wanted, allow=("/*",)), base)
+    item = planned(task(wanted, allow=("/*",)), base, policy=FREE)
     if item.rail == "lost_secret":  # waits for somebody to declare the secret
         return
     assert item.action is Action.UPDATE

@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.status import UNDER_WAY, URGENCY, State, counted, explain, said, status_of
-from reconciler.model import Action, Condition, Item, Place, Severity, TaskState, Violation
+from reconciler.core.status import UNDER_WAY, URGENCY, State, counted, explain, said, status_of, together
+from reconciler.model import Action, Condition, Item, Outlook, Place, ResetKey, Severity, Stage, TaskState, Violation
 from tests.core.builders import NOW, ready, record_of
 
 RECORD = record_of(ready())
@@ -95,6 +95,9 @@ def test_reason_comes_from_what_knows_most(found, record, reason):
         "first_run",
         "vanished",
         "incomplete",
+        "removed_keys",
+        "changed_keys",
+        "tasks",
         "danger",
         "protect",
         "mode",
@@ -105,6 +108,8 @@ def test_reason_comes_from_what_knows_most(found, record, reason):
         "approval",
         "lost_secret",
         "stop_after_failures",
+        "window",
+        "suspend --label team=shop",
         "min_update_interval_s",
     ],
 )
@@ -113,6 +118,19 @@ def test_every_rail_has_a_next_step(rail, daemon):
     step = status_of(item(Action.BLOCKED, rail), RECORD, calling=False, daemon=daemon).next_step
     assert step
     assert "{" not in step
+
+
+@pytest.mark.parametrize(
+    ("rail", "step"),
+    [
+        ("suspend", "reconciler resume shop"),
+        ("suspend --all", "reconciler resume --all"),
+        ("suspend --label team=shop", "reconciler resume --label team=shop"),
+        ("suspend --label who=the shop's", """reconciler resume --label 'who=the shop'"'"'s'"""),
+    ],
+)
+def test_step_for_what_is_suspended_can_be_pasted_into_a_shell(rail, step):
+    assert status_of(item(Action.SUSPENDED, rail), RECORD, calling=False).next_step == step
 
 
 @pytest.mark.parametrize("daemon", [True, False])
@@ -242,3 +260,77 @@ def test_an_end_is_told_as_short_as_can_be_and_how_far_it_is(apart, text):
 def test_a_ticket_that_the_reason_names_is_told_once():
     status = status_of(item(), with_(Condition.UNCONFIRMED, "look at ticket 4711"), calling=False)
     assert explain(status, NOW).count("4711") == 1
+
+
+# --- a task with a reset ---------------------------------------------------------------------------------------------
+
+
+def reset(action=Action.BLOCKED, rail="approval", stage=None, **more):
+    outlook = Outlook(ResetKey("default", "np_a", False, "r1"), 1, stage, messages=False)
+    intended = more.pop("intended", Action.RESET)
+    made = replace(item(action, rail, outlook=outlook, intended=intended, target="default", **more))
+    return replace(made, reason="of the reset")
+
+
+def both(main, more):
+    """The row of a task with an item of its own and one of its reset."""
+    return together(status_of(main, RECORD, calling=False), more, status_of(more, None, calling=False))
+
+
+@pytest.mark.parametrize(
+    ("main", "more", "state"),
+    [
+        (item(), reset(), State.BLOCKED),
+        (item(), reset(Action.RESET, ""), State.OUT_OF_SYNC),
+        (item(), reset(rail="failed"), State.FAILED),
+        (item(), reset(Action.INVALID, ""), State.INVALID),
+        (item(), reset(Action.SUSPENDED, "suspend"), State.SUSPENDED),
+        (item(Action.UPDATE), reset(), State.OUT_OF_SYNC),
+        (item(Action.UPDATE), reset(rail="failed"), State.FAILED),
+        (item(Action.BLOCKED, "reset"), reset(Action.RESET, ""), State.OUT_OF_SYNC),
+        (item(Action.BLOCKED, "danger"), reset(), State.BLOCKED),
+        (item(Action.INVALID), reset(rail="failed"), State.FAILED),
+        (item(Action.INVALID), reset(), State.INVALID),
+    ],
+    ids=lambda value: value.value if isinstance(value, State) else f"{value.action.value} {value.rail}",
+)
+def test_the_more_urgent_of_task_and_reset_counts(main, more, state):
+    row = both(main, more)
+    assert row.state is state
+    assert ("of the reset" in row.reason, "the item's reason" in row.reason) == (True, True)
+
+
+def test_row_of_a_task_keeps_what_it_knows_of_the_record():
+    row = both(item(), reset())
+    assert (row.revision, row.ticket, row.since) == (RECORD.revision, RECORD.ticket, None)
+
+
+def test_finished_reset_says_nothing_but_that_it_was_not_seen():
+    done = reset(Action.NOOP, "", Stage.DONE, intended=Action.NOOP)
+    assert both(item(), done).reason == "the item's reason"
+    assert both(item(), replace(done, remarks=("not seen",))).reason == "the item's reason; not seen"
+
+
+def test_address_that_a_task_left_is_added_and_changes_no_state():
+    row = both(item(), item(Action.ORPHANED))
+    assert (row.state, row.next_step) == (State.SYNCED, "restore the directory, or reconciler forget shop")
+
+
+@pytest.mark.parametrize(
+    ("found", "step"),
+    [
+        (reset(rail="reset"), "wait for it: reconciler reset list shows how far it is"),
+        (reset(rail="reset", stage=Stage.UNKNOWN), "reconciler reset resolve shop --sent or --not-sent, --reason TEXT"),
+        (reset(Action.INVALID, ""), "give the request in reset.json another name"),
+        (reset(rail="failed"), "reconciler reset resolve shop --not-sent --reason TEXT and approve it again"),
+        (reset(rail="target"), "correct allow_reset, edition and version of target default"),
+        (reset(rail="perhaps_sent"), "reconciler reset resolve shop --not-sent --reason TEXT, or --sent"),
+        (reset(rail="expired"), "take reset.json out, or give it a later expires"),
+        (reset(rail="future"), "write a moment that is over into reset.json"),
+        (reset(rail="retention"), "correct log_retention_h of target default"),
+    ],
+    ids=lambda value: f"{value.rail} {value.outlook.stage}" if isinstance(value, Item) else "",
+)
+@pytest.mark.parametrize("daemon", [False, True], ids=["by hand", "beside a daemon"])
+def test_step_for_a_reset_that_is_held(found, step, daemon):
+    assert step in status_of(found, None, calling=False, daemon=daemon).next_step

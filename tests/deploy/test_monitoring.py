@@ -24,6 +24,7 @@ from reconciler.metrics import (
     TROUBLES,
     Metrics,
 )
+from reconciler.model import Stage
 from tests.logs.examples import EXAMPLES, changed
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,7 @@ VALUES = {
     "level": set(LEVELS),
     "topic": set(TOPICS),
     "kind": {*TROUBLES, *PROBLEMS},
+    "stage": {stage.value for stage in Stage},
 }
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[A-Za-z_:][A-Za-z0-9_:]*|=~|!~|!=|[0-9.]+|\S')
 WORDS = {"and", "or", "unless", "bool", "offset", "on", "ignoring", "group_left", "group_right", "by", "without"}

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import Timing
 from reconciler.simulator.simulator import Simulator
 from tests.e2e.daemons import Blocker, Manager, Reaper, Site, fleet_of
 from tests.e2e.daemons import site as a_site
+from tests.hurry import HurriedOms
 from tests.projects import ACCOUNT, Project, command, environment, lay_out, run_process, sampled
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Simulator, str]]:
-    simulator = sampled(Simulator(ACCOUNT, timing=Timing().faster(100)))
+    simulator = sampled(HurriedOms(ACCOUNT))
     with serve(simulator) as url:
         yield simulator, url
 

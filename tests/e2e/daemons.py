@@ -23,6 +23,7 @@ from reconciler.simulator.components import ComponentStatus, component_name
 from reconciler.simulator.exchange import Request
 from reconciler.simulator.fleet import ComponentSpec, Fleet, ProjectSpec, written_by_oms
 from reconciler.simulator.server import serve
+from tests.hurry import HurriedClock
 from tests.integration.bench import SENTINELS, Bench, WatchedOms, documents, name_of
 from tests.projects import Ended, command, environment, run_process
 
@@ -30,9 +31,6 @@ PATIENCE_S = 20.0
 """How long a condition may take before a test gives up; on a busy machine most of it is waiting for a processor."""
 
 _CLIENT = httpx.Client(timeout=5)  # one for all: making one costs as much as 40 requests
-
-SPEED = 100.0
-"""Simulated seconds a second: a restart takes 32 ms."""
 
 
 def until(question: Callable[[], Any], what: str = "it", patience_s: float = PATIENCE_S, told: Any = "") -> Any:
@@ -489,7 +487,7 @@ class Reaper:
 @contextmanager
 def site(folder: Path, fleet: Fleet, reaper: Reaper) -> Iterator[Site]:
     """A site whose server runs; what was started there is asked to end."""
-    oms = WatchedOms(speed=SPEED)
+    oms = WatchedOms(clock=HurriedClock())
     oms.add_fleet(fleet)
     with ExitStack() as stack:
         stack.callback(reaper.ask)

@@ -206,6 +206,14 @@ def test_a_reload_moves_the_pages_and_the_level_of_the_log(site):
     daemon.says("looked at", level="debug", cause="command")
 
 
+def test_a_password_that_is_written_out_is_warned_of_and_shown_nowhere(site):
+    daemon = site.started_with("shop")
+    site.configure(targets_default=site.target(password="simulator"))
+    daemon.reload()
+    said = daemon.says("targets.default.password: a secret that is written out", level="warning")
+    assert '"simulator"' not in str(said)
+
+
 # --- looks that nothing else causes ----------------------------------------------------------------------------------------
 
 

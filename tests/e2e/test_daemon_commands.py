@@ -75,6 +75,19 @@ def test_all_tasks_can_be_suspended_at_once(site, timed):
     timed("resume", "--all", until=lambda: len(site.sent) == 2)
 
 
+def test_tasks_with_a_label_can_be_suspended_at_once(site, timed):
+    daemon = site.started_with("shop", "mail", "stock")
+    for task in ("shop", "mail"):
+        site.edit("task", task, labels={"team": "shop"})
+    label = ("--label", "team=shop")
+    timed("suspend", *label, "--reason", "freeze", until=lambda: [*site.states.values()].count("suspended") == 2)
+    site.throttle("shop", "mail", "stock", to=4000)
+    site.calls(1)
+    daemon.look_again()
+    assert (len(site.sent), site.state("stock") != "suspended") == (1, True)
+    timed("resume", *label, until=lambda: len(site.sent) == 3)
+
+
 def test_a_suspension_that_expires_needs_no_command(site):
     site.started_with("shop")
     end = time.time() + 2
@@ -138,4 +151,4 @@ def test_history_tells_every_call_and_its_chain_is_whole(site):
     (call,) = site.oms.calls_of("UpdateIncrSync")
     outcome = history.json["entries"][1]
     assert (outcome["ticket"], outcome["request_id"]) == (call.ticket, call.request_id)
-    assert "journal intact: 4 rows" in history.err
+    assert "journal intact: 5 rows" in history.err  # the first of them: how the rails are set

@@ -11,7 +11,7 @@ from reconciler.errors import StateStoreError
 from reconciler.events import CallEnded, CallStarted, Event, PassEnded, StateChanged, TargetChanged
 from reconciler.jobs import Job, Result
 from reconciler.model import TaskState
-from reconciler.passes import Passes
+from reconciler.passes import MOST_WORK, Passes
 from reconciler.reconcile import Reconciler
 from reconciler.states import States
 from reconciler.targets import Targets
@@ -116,14 +116,13 @@ class Engine:
         self.heard: list[Event] = []
         self.ended: list[tuple[float, Job, Result | Exception]] = []  # (when, job, what became of it)
         self.schedule = FakeSchedule(bench.clock)
-        self.tools = replace(
-            bench.tools(verify_s), tell=self._hear, stop_after=dict.fromkeys(bench.concurrent, stop_after)
-        )
         self.rules = Policy(**{"new_tasks": NewTasks.APPLY, "paced": True, **rules})
+        stops = dict.fromkeys(bench.concurrent, stop_after)
+        self.tools = replace(bench.tools(verify_s), tell=self._hear, stop_after=stops, windows=self.rules.windows)
         self.reconciler = reconciler or bench.reconciler()
         self.agenda = Agenda(bench.clock)
         self.states = States(bench.store, bench.clock, self._hear)
-        self.targets = Targets(self.tools, KNOWN, self.schedule, self._done, self.agenda.add)
+        self.targets = Targets(self.tools, KNOWN, self.schedule, self._done, self._released)
         self.passes = self._passes()
 
     def _passes(self) -> Passes:
@@ -141,6 +140,9 @@ class Engine:
     def _done(self, job: Job, result: Result | Exception) -> None:
         self.ended.append((self.bench.clock.monotonic(), job, result))
         self.passes.done(job, result)
+
+    def _released(self, tasks: frozenset[str]) -> None:
+        self.agenda.add(tasks, counted=True)
 
     def _hear(self, event: Event) -> None:
         """As the daemon does."""
@@ -161,7 +163,7 @@ class Engine:
     def turn(self, longest_s: float = TURN_S) -> None:
         """Once round the daemon's loop."""
         self.schedule.run_due()
-        names = self.agenda.take(256)
+        names = self.agenda.take(MOST_WORK)
         if names:
             self.passes.some(names, "event")
         else:

@@ -9,9 +9,9 @@ import pytest
 
 from reconciler import apply
 from reconciler.apply import jobs_of
-from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS, CHECKPOINT_MARGIN_S
+from reconciler.attempt import CALM_S, CAPPED_ATTEMPTS
 from reconciler.clock import SystemClock
-from reconciler.core import secrets
+from reconciler.core import position, secrets
 from reconciler.dispatch import Dispatcher
 from reconciler.errors import DesiredStateError
 from reconciler.events import CallEnded
@@ -101,9 +101,9 @@ def test_removed_key_with_allow_delete_sends_everything_to_be_retained(bench):
     before = bench.oms.component(name_of(0)).checkpoint
     assert bench.apply()["shop"].action is Action.UPDATE_DELETE
     (body,) = bench.sent
-    position = str(int(before) - CHECKPOINT_MARGIN_S)
+    start = str(int(before) - position.MARGIN_S)
     assert body["allowDelete"] is True
-    assert body["config"]["source"].pop("checkpoint") == {"c0": position, "d0": position}
+    assert body["config"]["source"].pop("checkpoint") == {"c0": start, "d0": start}
     resolved = secrets.resolve({n: c for n, c in documents().items() if n != "task"}, lambda _, name: SENTINELS[name])
     del resolved["coordinator"]["throttleIOPS"]
     assert body["config"] == resolved

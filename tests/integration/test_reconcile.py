@@ -512,12 +512,12 @@ def test_resend_sends_without_a_difference(bench):
     assert len(bench.sent) == 1
 
 
-def test_declared_reset_waits_for_an_approval_beside_an_update(bench):
+def test_declared_reset_that_is_held_holds_no_update(bench):
     bench.put()
     reset = {"request": "r1", "id": "np_0", "startTimestamp": 1_700_000_000, "reason": "lost logs"}
     (bench.desired / "shop/reset.json").write_text(json.dumps(reset))
     assert [(item.action.value, item.rail) for item in bench.survey().plan.items] == [
-        ("blocked", "approval"),
+        ("blocked", "target"),
         ("update", ""),
     ]
     assert [result.action for result in bench.apply().values()] == [Action.UPDATE]

@@ -181,6 +181,37 @@ def test_a_resumed_project_runs_again(simulator, clock, ask, status):
     assert (simulator.project(PROJECT).status, simulator.component(NAME).status) == ("RUNNING", "RUNNING")
 
 
+def test_a_project_that_is_told_to_stop_twice_stops_once(simulator, clock, ask):
+    ask("StopProject", id=PROJECT)
+    clock.now += 0.9
+    ask("StopProject", id=PROJECT)
+    clock.now += 0.2
+    ask("ResumeProject", id=PROJECT)
+    clock.now += 5.0
+    assert simulator.project(PROJECT).status == "RUNNING"
+
+
+@pytest.mark.parametrize(("action", "status"), [("StopProject", "RUNNING"), ("ResumeProject", "SUSPEND")])
+def test_a_command_to_a_project_can_be_accepted_without_effect(simulator, ask, action, status):
+    simulator.set_project(PROJECT, status=status)
+    simulator.add_fault(Rule("no_effect", action))
+    assert ask(action, id=PROJECT)["success"] is True
+    simulator.finish()
+    assert simulator.project(PROJECT).status == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("no_effect", "Successful"), ("ticket_failed", "Failed"), ("ticket_stuck", "In Progress")],
+)
+def test_a_reset_whose_ticket_does_not_end_as_asked_moves_nothing(simulator, ask, kind, state):
+    simulator.add_fault(Rule(kind, "ResetIncrStartTimestamp"))
+    ticket = ask("ResetIncrStartTimestamp", id=PROJECT, reverse=False, startTimestamp=1_759_900_000)["data"]
+    simulator.finish()
+    assert simulator.ticket(ticket).state == state
+    assert simulator.component(NAME).checkpoint > 1_759_990_000
+
+
 def test_a_finished_component_stays_finished(simulator, ask):
     simulator.set_component(NAME, status="FINISHED")
     ask("StopProject", id=PROJECT)

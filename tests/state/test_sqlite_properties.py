@@ -1,12 +1,13 @@
 """What holds after any sequence of operations."""
 
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import Condition, Outcome
+from reconciler.model import Approval, Condition, Outcome, ResetEntry, ResetKey, Stage
 from reconciler.state.sqlite import SqliteStore
 
 ADDRESSES = st.sampled_from(["a1", "a2"])
@@ -23,15 +24,19 @@ STEP = st.one_of(
     st.tuples(st.just("take over"), ADDRESSES, NAMES),
     st.tuples(st.just("refingerprint"), ADDRESSES, NAMES),
     st.tuples(st.just("prune"), st.none(), st.none()),
+    st.tuples(st.just("approve"), ADDRESSES, NAMES),
+    st.tuples(st.just("disapprove"), ADDRESSES, NAMES),
+    st.tuples(st.just("reset"), ADDRESSES, st.tuples(NAMES, st.sampled_from([Stage.PENDING, Stage.SENDING]))),
 )
 STEPS = st.lists(STEP, max_size=20)
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def carry_out(store, step, numbers, intent, snapshot):
     """One step; *numbers* are those of the last intent of each address, as long as it has no clear outcome."""
     name, address, value = step
     if name == "begin":
-        numbers[address] = store.begin(intent(value, address=address))
+        numbers[address] = store.begin(replace(intent(value, address=address), content_id=content_id(address, value)))
     elif name == "conclude" and address in numbers:
         store.conclude(numbers[address], Outcome(value, "" if value in CONDITIONS[:2] else "why"))
     elif name == "adopt":
@@ -60,6 +65,54 @@ def carry_out_more(store, name, address, value, snapshot):
         store.take_over(address, value)
     elif name == "refingerprint":
         store.refingerprint(address, snapshot(value))
+    elif name == "approve":
+        store.approve(approval(address, value))
+    elif name == "disapprove":
+        store.disapprove(content_id(address, value), "")
+    elif name == "reset":
+        content, stage = value
+        entry = reset(address, content, stage)
+        found = store.reset(entry.key)
+        assert store.move_reset(entry, found and found.stage)
+
+
+def content_id(address, name):
+    return f"{name} at {address}"
+
+
+def approval(address, name):
+    until = AT + timedelta(days=9999)
+    return Approval(content_id(address, name), "shop", address, "plan-1", "update", (), "", "ann", AT, until)
+
+
+def reset(address, name, stage):
+    key = ResetKey("default", "np_1", False, f"of {address}")
+    return ResetEntry(key, "digest", "shop", address, 5, stage, AT, content_id=content_id(address, name))
+
+
+def check_approvals(step, before, after, concluded):
+    """Nothing is approved by itself, and approvals go only when it is said so, or with what they were given for.
+
+    Args:
+        step: what was carried out.
+        before: contents that were approved before it.
+        after: those that are by now.
+        concluded: content of the attempt that it may have concluded; None when there was none.
+    """
+    name, address, value = step
+    succeeded = name == "conclude" and concluded is not None and value in CONDITIONS[:2]
+    gone = before - after
+    assert after - before <= ({content_id(address, value)} if name == "approve" else set())
+    assert all(content.endswith(str(address)) for content in gone)
+    if name == "disapprove":
+        assert gone <= {content_id(address, value)}
+    elif name == "reset":
+        assert gone <= {content_id(address, value[0])}
+        assert value[1] is not Stage.SENDING or content_id(address, value[0]) not in after
+    elif succeeded:
+        assert concluded not in after
+    else:
+        assert name == "forget" or not gone
 
 
 def check_step(store, step, before, numbers):
@@ -95,9 +148,28 @@ def test_invariants_hold_after_any_sequence(tmp_path_factory, intent, snapshot, 
         assert store.verify_journal() == len(store.history(None, 999))
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS)
+def test_approvals_go_when_used_up_or_taken_back_and_resets_never(tmp_path_factory, intent, snapshot, steps):
+    path = tmp_path_factory.mktemp("said") / "reconciler.db"
+    numbers: dict[str, int] = {}
+    with closing(open_store(path)) as store:
+        for step in steps:
+            before, resets, concluded = set(store.approvals()), store.resets(), content_of(store, numbers.get(step[1]))
+            carry_out(store, step, numbers, intent, snapshot)
+            check_approvals(step, before, set(store.approvals()), concluded)
+            assert set(resets) <= set(store.resets())
+            if step[0] == "conclude" and step[2] is not Condition.UNKNOWN:
+                numbers.pop(step[1], None)
+
+
+def content_of(store, number):
+    return next((row.detail["content"] for row in store.rows_after(0) if row.sequence == number), None)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(STEP, st.booleans(), st.booleans()), max_size=20))
-def test_records_in_memory_equal_those_in_the_database(tmp_path_factory, intent, snapshot, steps):
+def test_what_is_in_memory_equals_what_is_in_the_database(tmp_path_factory, intent, snapshot, steps):
     """Two stores on one file, as two processes have them: either writes, either may look or not."""
     path = tmp_path_factory.mktemp("two") / "reconciler.db"
     numbers: dict[str, int] = {}
@@ -108,9 +180,13 @@ def test_records_in_memory_equal_those_in_the_database(tmp_path_factory, intent,
             if step[0] == "conclude":
                 numbers.pop(step[1], None)
             if is_looked_at:
-                assert first.records() == freshly_read(path)
-        assert first.records() == second.records() == freshly_read(path)
+                assert all_of(first) == freshly_read(path)
+        assert all_of(first) == all_of(second) == freshly_read(path)
         assert list(first.records()) == sorted(first.records())
+
+
+def all_of(store):
+    return store.records(), store.approvals(), store.resets()
 
 
 def open_store(path):
@@ -119,4 +195,4 @@ def open_store(path):
 
 def freshly_read(path):
     with closing(open_store(path)) as store:
-        return store.records()
+        return all_of(store)

@@ -86,6 +86,23 @@ def test_reset_is_the_documented_request(serve, connect):
     assert request.json == {"id": "np_4x", "reverse": False, "startTimestamp": 1742365118}
 
 
+@pytest.mark.parametrize(("action", "name"), [("StopProject", "stop_project"), ("ResumeProject", "resume_project")])
+def test_project_is_stopped_and_resumed_by_its_id(serve, connect, action, name):
+    server = serve(body=YES)
+    getattr(connect(server), name)("np_4x")
+    (request,) = server.requests
+    assert (request.line, request.json) == (f"POST /api/v2?Action={action} HTTP/1.1", {"id": "np_4x"})
+
+
+def test_each_command_to_a_project_has_a_connection_of_its_own(serve, connect):
+    server = serve(body=YES)
+    target = connect(server, edition="EE", version="4.3.0")
+    target.stop_project("np_4x")
+    target.reset_incr_start_timestamp("np_4x", reverse=False, start_timestamp=1742365118)
+    target.resume_project("np_4x")
+    assert [request.connection for request in server.requests] == [1, 2, 3]
+
+
 def test_probe_sends_an_empty_object(serve, connect):
     server = serve(body=YES)
     connect(server).probe()

@@ -31,7 +31,13 @@ def test_documented_component_is_read():
         checkpoint=1742347918,
         delay_s=3,
         modified="2025-03-19T01:32:00",
+        tps=1,
     )
+
+
+@pytest.mark.parametrize(("tps", "read"), [("120", 120), (0, 0), (None, None), ("many", None)])
+def test_rate_is_a_whole_number_or_nothing(tps, read):
+    assert only(tps=tps).tps == read
 
 
 def test_forward_link_comes_before_reverse_in_the_servers_order():

@@ -82,7 +82,7 @@ def alarms(plan: Plan) -> Iterator[str]:
     """What to know before all else, a short sentence each; numbers and our own words only."""
     counts = summary(plan)
     if plan.frozen:
-        yield "The plan is frozen: nothing is done"
+        yield "The plan is frozen: nothing is begun"
     if counts["restarts"]:
         yield _many(counts["restarts"], "component restarts", "components restart")
     else:
@@ -98,6 +98,9 @@ def _dangers(plan: Plan) -> Iterator[str]:
     deleting = sum(map(deletes, plan.items))
     if deleting:
         yield _many(deleting, "task deletes keys", "tasks delete keys")
+    resets = sum(Action.RESET in (item.action, item.intended) for item in plan.items)
+    if resets:
+        yield _many(resets, "link is reset to another position", "links are reset to another position")
     inexact = sum(item.intended.sends and is_inexact(item) for item in plan.items)
     if inexact:
         yield _many(inexact, "address may mean", "addresses may mean") + " more than one component"

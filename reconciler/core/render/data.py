@@ -7,7 +7,22 @@ from dataclasses import dataclass
 
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
-from reconciler.model import NO_ORIGINS, Change, Commit, Danger, Item, Json, JsonObject, Origins, Plan, Violation
+from reconciler.model import (
+    NO_ORIGINS,
+    Approval,
+    Change,
+    Commit,
+    Danger,
+    Item,
+    Json,
+    JsonObject,
+    Link,
+    Origins,
+    Outlook,
+    Plan,
+    Rail,
+    Violation,
+)
 
 VERSION = 1
 _DOUBTFUL = re.compile(r"[^\n -~]")
@@ -22,7 +37,27 @@ def plan(whole: Plan, origins: Origins = NO_ORIGINS) -> JsonObject:
         "items": [_item(item, origins) for item in whole.items],
         "remarks": list(words.remarks(whole, origins)),
         "frozen": whole.frozen,
+        "rails": [rail(found) for found in whole.rails],
         "summary": dict(summary(whole)),
+    }
+
+
+def rail(found: Rail) -> JsonObject:
+    """One rail as a JSON object."""
+    return {"name": found.name, "state": found.state.value, "text": found.text, "tasks": found.tasks}
+
+
+def approval(found: Approval | None) -> JsonObject | None:
+    """One approval as a JSON object, less what it is for."""
+    if found is None:
+        return None
+    return {
+        "by": found.by,
+        "reason": found.reason,
+        "at": found.at.isoformat(),
+        "until": found.until.isoformat(),
+        "plan": found.plan,
+        "forced": list(found.forced),
     }
 
 
@@ -54,7 +89,25 @@ def _item(item: Item, origins: Origins) -> JsonObject:
         "cost": list(item.cost),
         "remarks": list(item.remarks),
         "forced": list(item.forced),
+        "approval": approval(item.approval),
+        "reset": _reset(item.outlook),
         "violations": [violation(found) for found in item.violations],
+    }
+
+
+def _reset(found: Outlook | None) -> JsonObject | None:
+    if found is None:
+        return None
+    return {
+        "request": found.key.request,
+        "project": found.key.project,
+        "link": (Link.REVERSE if found.key.reverse else Link.FORWARD).value,
+        "start": found.start_timestamp,
+        "stage": found.stage.value if found.stage else None,
+        "position": found.position,
+        "shift": found.shift_s,
+        "rows": found.rows,
+        "problem": found.problem or None,
     }
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from reconciler.core import rails
 from reconciler.core.fleet import summary
 from reconciler.core.render import danger, text, views, words
 from reconciler.model import NO_ORIGINS, Origins, Plan
@@ -72,6 +73,7 @@ class _Section:
     revision: str
     alarms: list[str]
     remarks: list[str]
+    rails: str  # how they stand, in a line; "" where that was not looked at
     tiles: "list[_Tile]"
     tasks: Iterator[views.View]
     groups: Counter[str]
@@ -88,6 +90,7 @@ def _section(part: Part, root: str, *, full: bool) -> _Section:
         revision=words.short(plan.revision, _LONGEST),
         alarms=list(danger.alarms(plan)),
         remarks=[words.short(remark, _LONGEST) for remark in words.remarks(plan, part.origins)],
+        rails=words.short(rails.line(plan.rails), _LONGEST) if plan.rails else "",
         tiles=list(_tiles(plan)),
         tasks=(views.view(item, root, part.origins) for item in shown),
         groups=Counter(map(views.group_of, shown)),

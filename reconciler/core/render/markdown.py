@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from reconciler.core import rails
 from reconciler.core.render import danger, text, words
 from reconciler.model import NO_ORIGINS, Item, Origins, Plan
 
@@ -69,6 +70,8 @@ def _head(plan: Plan, origins: Origins) -> Iterator[str]:
     yield from shown
     if len(shown) < len(remarks):
         yield f"\n> and {len(remarks) - len(shown):,} more remarks: `{EVERYTHING}`"
+    if plan.rails:
+        yield f"\n{code(words.short(rails.line(plan.rails), _LONGEST_LINE))}"
 
 
 # --- what fits -----------------------------------------------------------------------------------------------------

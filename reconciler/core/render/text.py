@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.core import rails
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
-from reconciler.model import NO_ORIGINS, Action, Change, Commit, Item, Origins, Plan
+from reconciler.model import NO_ORIGINS, Action, Change, Commit, Item, Origins, Plan, RailState
 
 Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
-SHORT_ID = 16
+SHORT_ID = words.SHORT_ID
 _LONGEST_PART = 500  # characters
+_RAIL, _STATE = max(map(len, rails.NAMES)), max(len(state.value) for state in RailState)
 
 _STYLES: dict[str, Style] = {"+": "added", "-": "removed", "~": "changed", "·": "dim"}
 _PART_SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
@@ -46,7 +48,19 @@ def lines(plan: Plan, root: str, *, full: bool = False, origins: Origins = NO_OR
             yield ()
     for remark in words.remarks(plan, origins):
         yield (Span(f"! {words.safe(remark)}", "danger"),)
+    yield from _rails(plan, full=full)
     yield (Span(_summary(plan), "bold"),)
+
+
+def _rails(plan: Plan, *, full: bool) -> Iterator[Line]:
+    """How the rails stand: in one line, and one by one if that is wished."""
+    if not plan.rails:
+        return
+    yield (Span(words.safe(rails.line(plan.rails)), "changed" if rails.is_unusual(plan.rails) else "dim"),)
+    for rail in plan.rails if full else ():
+        held = f"{rail.tasks:,}" if rail.tasks else ""
+        told = f"    {rail.name:{_RAIL}}  {rail.state.value:{_STATE}}  {held:>5}  {words.safe(rail.text)}"
+        yield (Span(told.rstrip(), "dim"),)
 
 
 def plain(plan: Plan, root: str, *, full: bool = False, origins: Origins = NO_ORIGINS) -> str:
@@ -101,6 +115,8 @@ def item_lines(item: Item, root: str, origins: Origins) -> Iterator[Line]:
         yield (Span(f"  ! {words.safe(remark)}", "danger"),)
     for rail in item.forced:
         yield (Span(f"  ! forced: {rail}", "danger"),)
+    if item.approval:
+        yield (Span(f"    {words.approval(item)}", "dim"),)
 
 
 def why(item: Item) -> str:
@@ -147,9 +163,11 @@ def _values(change: Change) -> str:
 
 
 def _summary(plan: Plan) -> str:
-    restarts = summary(plan)["restarts"]
-    cost = f"; restarts {restarts} component{'' if restarts == 1 else 's'}" if restarts else "; no call"
-    return f"Plan {plan.id[:SHORT_ID]}: {tally(plan)}{cost}."
+    counts = summary(plan)
+    restarts, resets = counts["restarts"], counts["reset"]
+    calls = [f"restarts {restarts} component{'' if restarts == 1 else 's'}"] if restarts else []
+    calls += [f"resets {resets} link{'' if resets == 1 else 's'}"] if resets else []
+    return f"Plan {plan.id[:SHORT_ID]}: {tally(plan)}; {', '.join(calls) or 'no call'}."
 
 
 def tally(plan: Plan) -> str:
@@ -165,7 +183,7 @@ def tally(plan: Plan) -> str:
     }
     actions = [
         f"{counts[a.value]} to {a.value}"
-        for a in (Action.UPDATE, Action.UPDATE_DELETE, Action.ADOPT)
+        for a in (Action.UPDATE, Action.UPDATE_DELETE, Action.RESET, Action.ADOPT)
         if counts[a.value]
     ]
     states = [f"{counts[key]} {word}" for key, word in named.items() if counts[key]]

@@ -44,6 +44,7 @@ class View:
     violations: Sequence["Found"]
     remarks: Sequence[str]
     forced: Sequence[str]
+    approved: str  # by whom, until when and why; "" when it needs no approval, or has none
     rows: Sequence["Row"]
     unchanged: int
     commits: Sequence["Who"]
@@ -118,6 +119,7 @@ def view(item: Item, root: str, origins: Origins) -> View:
         violations=[_found(violation, root) for violation in item.violations],
         remarks=[words.short(remark, _LONGEST) for remark in _remarks(item)],
         forced=item.forced,
+        approved=words.short(words.approval(item), _LONGEST),
         rows=[_row(item, change, origins) for change in item.changes],
         unchanged=item.unchanged,
         commits=[_commit(found) for found in text.commits(item, origins)],

@@ -4,11 +4,12 @@ import json
 import re
 import unicodedata
 
-from reconciler.model import Change, ChangeKind, Commit, Json, Origins, Parameter, Plan, Violation
+from reconciler.model import Change, ChangeKind, Commit, Item, Json, Origins, Parameter, Plan, Violation
 
 LONGEST_VALUE = 100
 LONGEST_AUTHOR = 40
 SHORT_COMMIT = 7  # digits, as code hosts show them
+SHORT_ID = 16  # of a plan
 _CONTEXT = 20  # characters shown before the first difference of long values
 SECRET_CHANGED = "«secret changed»"  # noqa: S105 - the mark that stands for one
 
@@ -180,5 +181,24 @@ def violation(found: Violation, root: str) -> str:
 
 
 def remarks(plan: Plan, origins: Origins) -> tuple[str, ...]:
-    """What is to be said of the plan as a whole, and of what could not be told of its commits."""
-    return (*plan.remarks, origins.remark) if origins.remark else plan.remarks
+    """What is to be said of the plan as a whole, of what waits for a word, and of what could not be told of commits."""
+    return tuple(filter(None, (*plan.remarks, _waiting(plan), origins.remark)))
+
+
+def _waiting(plan: Plan) -> str:
+    """How to approve what waits for it; "" when nothing does, and where the id is of no use."""
+    number = sum(item.rail == "approval" for item in plan.items)
+    if not number or not plan.id.isalnum():
+        return ""
+    waits = "1 item waits" if number == 1 else f"{number:,} items wait"
+    return f"{waits} for an approval: reconciler approve {plan.id[:SHORT_ID]} --reason TEXT"
+
+
+def approval(item: Item) -> str:
+    """Who let an item go, until when and why: "approved by ann: agreed (until 2026-11-22 12:00:00Z)"."""
+    found = item.approval
+    if found is None:
+        return ""
+    until = found.until.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    lifts = f"; lifts {', '.join(found.forced)}" if found.forced else ""
+    return safe(f"{found.text} (until {until}{lifts})")

@@ -79,8 +79,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "address": Rule(_ERROR, "a task is for one component, named in one way"),
         "address-clash": Rule(_ERROR, "two directories would overwrite each other's configuration for ever"),
         "moment": Rule(_ERROR, "the calendar has no such moment"),
+        "window": Rule(_ERROR, "a window that never opens, or not when it is meant, guards nothing"),
         "reset-project": Rule(_ERROR, "the reset would move another project than the task is for"),
         "reset-link": Rule(_ERROR, "the reset would move the other direction than the task is for"),
+        "reset-request": Rule(_ERROR, "a request is carried out once, so its name stands for one thing"),
         # across keys and files
         "duplicate-rule": Rule(_ERROR, "which of two rules for one name wins is not documented"),
         "duplicate-client": Rule(_ERROR, "positions are kept by clientId, so two clients cannot share one"),
@@ -94,6 +96,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "heap-initial": Rule(_WARNING, "initial and maximum heap should be equal"),
         "hot-keys": Rule(_WARNING, "hotKeyMerge does nothing without sink.hotKeyTable"),
         "split-threshold": Rule(_WARNING, "the vendor advises 512 at most"),
+        # across tasks
+        "fleet-source-id": Rule(_WARNING, "heartbeats of a client that nobody declares let nothing through"),
+        "fleet-sink-table": Rule(_WARNING, "two tasks that fill one table differently overwrite each other's rows"),
+        "fleet-throttle-cap": Rule(_ERROR, "each task alone is modest, together they ask too much of one host"),
+        "fleet-worker-cap": Rule(_ERROR, "writers of all tasks share the sessions and cores of one host"),
         # the program itself
         "defect": Rule(_ERROR, "what breaks the program is kept apart, so that other tasks go on"),
     }

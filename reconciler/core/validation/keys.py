@@ -93,6 +93,10 @@ class KeyRules:
         for member in ("allow", "protect", "unmanaged"):
             for index, place in enumerate(taskfile.pointers(task, member)):
                 section, *path = pointer.tokens(place)
+                if path and not path[-1]:
+                    hint = f'A pointer to a whole file is "/{section}".' if path == [""] else 'Leave out the last "/".'
+                    yield Finding("task", (member, str(index)), "near-miss", "a pointer to a key", shown(place), hint)
+                    continue
                 known = {*self._names.get((section, ()), {}), *contents.get(section, {})}
                 near = suggest.nearest(path[0], known) if path and path[0] not in (*known, ANY_ELEMENT) else None
                 if near is not None:

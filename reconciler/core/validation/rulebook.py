@@ -25,7 +25,8 @@ _HEAD = """\
 
 Each problem that `reconciler validate` prints ends with the id of its rule; `reconciler validate --explain RULE` prints
 what stands here about it. Errors keep their task from being planned; warnings do not. `validate` on the directory of a
-single task does not see `address-clash`, which is about two.
+single task does not see what is about several: `address-clash` and the [rules over all tasks](fleet-rules.md), of which
+`plan` only remarks on what is an error.
 
 This page is written by `scripts/rules.py`."""
 

@@ -4,12 +4,22 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from reconciler.core import names
+from reconciler.core import names, windows
 from reconciler.core.validation.findings import Finding, shown
-from reconciler.model import Address, ComponentRole, Dimension, Json, JsonObject, Link, ResetRequest, Suspension
+from reconciler.model import (
+    Address,
+    ComponentRole,
+    Dimension,
+    Json,
+    JsonObject,
+    Link,
+    ResetRequest,
+    Suspension,
+    Window,
+)
 
 DEFAULT_TARGET = "default"
-NOT_CARRIED_OUT = ("windows", "limits", "health")
+NOT_CARRIED_OUT = ("health",)
 LISTS = ("manage", "allow", "protect", "unmanaged")
 _WIDE = (Dimension.TASK_NAME.value, Dimension.IP.value)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,9 +66,18 @@ def check_task(task: JsonObject) -> Iterator[Finding]:
         if place.count("/") > _WHOLE_KEY:
             expected, hint = "a pointer to a whole key, /sink/workerNum", "Name the key that holds it."
             yield Finding("task", ("unmanaged", str(index)), "unmanaged-part", expected, shown(place), hint)
+    yield from _check_windows(task)
     suspend = task.get("suspend")
     if isinstance(suspend, dict):
         yield from _check_moment("task", ("suspend", "until"), suspend.get("until"))
+
+
+def _check_windows(task: JsonObject) -> Iterator[Finding]:
+    declared = task.get("windows")
+    for index, content in enumerate(declared if isinstance(declared, list) else ()):
+        for fault in windows.faults(content) if isinstance(content, dict) else ():
+            path = ("windows", str(index), fault.member)
+            yield Finding("task", path, "window", fault.expected, fault.found, fault.hint)
 
 
 def check_reset(reset: JsonObject, task: JsonObject) -> Iterator[Finding]:
@@ -115,6 +134,20 @@ def suspension_of(task: JsonObject) -> Suspension | None:
     """The suspension that a valid `task.json` declares."""
     suspend = task.get("suspend")
     return Suspension(suspend["reason"], _optional_moment(suspend)) if suspend else None
+
+
+def windows_of(task: JsonObject) -> tuple[Window, ...]:
+    """The windows that a valid `task.json` declares."""
+    declared = task.get("windows", ())
+    return tuple(windows.read(content, f"{index} of task.json") for index, content in enumerate(declared))
+
+
+_LIMITS = {"removedKeys": "removed_keys", "changedKeys": "changed_keys", "keysFloor": "keys_floor"}
+
+
+def limits_of(task: JsonObject) -> tuple[tuple[str, float], ...]:
+    """Names and values of fields of `Limits` that a valid `task.json` sets."""
+    return tuple((_LIMITS[member], value) for member, value in sorted(task.get("limits", {}).items()))
 
 
 def reset_of(reset: JsonObject) -> ResetRequest:

@@ -82,6 +82,10 @@ class Validator:
         task = None if failed else self._task(raw.name, files.contents)
         return Examined(task, tuple(sorted(violations, key=_order)))
 
+    def violation(self, raw: RawTask, finding: Finding) -> Violation:
+        """What was found by others in the files of a task, with its place in them."""
+        return self._of_finding(_Files(raw), finding)
+
     # --- findings --------------------------------------------------------------------------------------------------
 
     def _findings(self, files: "_Files") -> Iterator[Finding]:
@@ -152,6 +156,8 @@ class Validator:
             **{member: taskfile.pointers(task, member) for member in taskfile.LISTS},
             labels=tuple(sorted(task.get("labels", {}).items())),
             suspend=taskfile.suspension_of(task),
+            windows=taskfile.windows_of(task),
+            limits=taskfile.limits_of(task),
             reset=taskfile.reset_of(contents["reset"]) if "reset" in contents else None,
         )
 

@@ -66,6 +66,7 @@ def test_alarms_of_several_tasks():
         "1 task is invalid",
         "1 task failed",
         "1 task deletes keys",
+        "1 link is reset to another position",
         "1 address may mean more than one component",
         "Dangerous changes: 1 forbid, 1 confirm, 4 warn",
     ]
@@ -76,7 +77,9 @@ def test_alarms_of_several_tasks():
     [
         pytest.param([], ["Nothing is sent"], id="no tasks"),
         pytest.param([an_item(Action.ADOPT)], ["Nothing is sent"], id="adopt"),
-        pytest.param([an_item(Action.RESET)], ["No component restarts"], id="reset"),
+        pytest.param(
+            [an_item(Action.RESET)], ["No component restarts", "1 link is reset to another position"], id="reset"
+        ),
         pytest.param([an_item(Action.UPDATE)], ["1 component restarts"], id="one"),
         pytest.param([an_item(Action.INVALID, n) for n in "ab"], ["Nothing is sent", "2 tasks are invalid"], id="two"),
     ],
@@ -87,7 +90,7 @@ def test_alarms_say_first_what_restarts(items, told):
 
 def test_a_frozen_plan_says_so_before_all_else():
     plan = plan_of(an_item(Action.BLOCKED, intended=Action.UPDATE), frozen="40 of 50 tasks are gone")
-    assert next(alarms(plan)) == "The plan is frozen: nothing is done"
+    assert next(alarms(plan)) == "The plan is frozen: nothing is begun"
 
 
 def test_levels_are_counted_by_key():

@@ -62,7 +62,7 @@ def test_report_of_several_tasks_says_what_the_text_says():
     plan = plan_of(*sample_items(), frozen="for this test")
     shown = text_of(html.report(plan, "desired_state", origins_of(plan, "the clone is shallow"), page=PAGE))
     for told in (
-        "The plan is frozen: nothing is done. 2 components restart. 1 task is invalid. 1 task deletes keys.",
+        "The plan is frozen: nothing is begun. 2 components restart. 1 task is invalid. 1 task deletes keys.",
         "Revision sha256:0123456789ab",
         "frozen: for this test the clone is shallow",
         "desired_state/e/invalid/sink.json:4:16 error /workerNum expected an integer 1..1024",

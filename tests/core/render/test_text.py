@@ -55,9 +55,9 @@ h/later  suspended (would update): restarts the component; changes around the ch
     16 unchanged
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
 
-i/reset  blocked (would reset): stops and resumes the project
-    approval: reset r of the forward link of np_a to 1970-01-01T00:00:01Z needs an approval, which this release cannot take: it is shown\
- and never carried out
+i/reset  blocked (would reset): stops the project and resumes it
+    target: target default: the configuration does not allow resets of it
+  ! reset r of the forward link of np_a to 1970-01-01 00:00:01Z: why
 
 j/adopt  adopt
     first sight: recorded as applied, nothing is called

@@ -1,0 +1,66 @@
+"""How far a reset moves a link, and what that costs, in sentences: backwards repeats changes, forwards loses them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reconciler.core import arrival
+from reconciler.core.position import duration
+from reconciler.model import Link, ObservedComponent, ObservedProject, Outlook
+
+_LARGE = ((1_000_000_000, "billion"), (1_000_000, "million"))
+
+
+def seen(outlook: Outlook, project: ObservedProject, components: Iterable[ObservedComponent]) -> Outlook:
+    """The outlook with what the server reports just now.
+
+    Args:
+        outlook: of the plan.
+        project: as `DescribeProjectProgress` shows it.
+        components: those of the project.
+    """
+    found = tuple(components)
+    link = Link.REVERSE if outlook.key.reverse else Link.FORWARD
+    position = arrival.position(project, found, link)
+    if position is None:
+        return replace(outlook, problem=f"the server reports no position of the {link.value} link that is a time")
+    rates = [each.tps for each in found if each.link is link and each.tps is not None]
+    rows = abs(outlook.start_timestamp - position) * sum(rates) if rates and any(rates) else None
+    return replace(outlook, position=position, rows=rows)
+
+
+def sentences(outlook: Outlook) -> tuple[str, ...]:
+    """What the reset does to the link's changes; () when nobody looked."""
+    if outlook.problem:
+        return (f"the distance is not known: {outlook.problem}",)
+    if outlook.position is None or outlook.shift_s is None:
+        return ()
+    span = duration(abs(outlook.shift_s))
+    start, now = arrival.as_time(outlook.start_timestamp), arrival.as_time(outlook.position)
+    if not outlook.shift_s:
+        return (f"{start} is the present position: nothing is repeated and nothing skipped",)
+    if outlook.shift_s < 0:
+        return (f"back by {span}, from {now} to {start}: repeats the changes of {span}; {_repeated(outlook)}",)
+    return (f"FORWARD by {span}, from {now} to {start}: SKIPS the changes of {span} for good; {_skipped(outlook)}",)
+
+
+def _repeated(outlook: Outlook) -> str:
+    return f"{_about(outlook.rows)} written again{'; a message sink repeats them' if outlook.messages else ''}"
+
+
+def _skipped(outlook: Outlook) -> str:
+    return f"{_about(outlook.rows)} never written"
+
+
+def _about(rows: int | None) -> str:
+    """How many rows are, with as many digits as an estimate has."""
+    if rows is None:
+        return "a number of rows that cannot be estimated, as nothing flows now, is"
+    large = next(((unit, word) for unit, word in _LARGE if rows >= unit), None)
+    amount = f"{rows / large[0]:.2g} {large[1]}" if large else f"{_rounded(rows):,}"
+    return f"about {amount} rows (an estimate from the present rate) are"
+
+
+def _rounded(rows: int) -> int:
+    """Two digits, the others 0."""
+    unit: int = 10 ** max(len(str(rows)) - 2, 0)
+    return round(rows / unit) * unit

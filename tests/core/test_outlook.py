@@ -1,0 +1,80 @@
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.outlook import seen, sentences
+from reconciler.model import Link, ObservedComponent, ObservedProject, Outlook, ResetKey
+
+POSITION = 1_795_255_200  # 2026-11-21 10:00:00Z
+HOUR = 3600
+BACK = Outlook(ResetKey("default", "np_a", False, "r1"), POSITION - 2 * HOUR, None, messages=False)
+FORWARDS = replace(BACK, start_timestamp=POSITION + 3 * HOUR)
+REVERSE = replace(BACK, key=replace(BACK.key, reverse=True))
+
+
+def component(tps=None, link=Link.FORWARD, checkpoint=None):
+    return ObservedComponent("c", "cn-1", link, "RUNNING", checkpoint, 0, "", tps=tps)
+
+
+def project(position=POSITION, reverse=None):
+    return ObservedProject("RUNNING", position, reverse)
+
+
+def told(outlook=BACK, *rates, position=POSITION):
+    (sentence,) = sentences(seen(outlook, project(position), map(component, rates)))
+    return sentence
+
+
+def test_backwards_repeats():
+    assert told(BACK, 170) == (
+        "back by 2 h, from 2026-11-21 10:00:00Z to 2026-11-21 08:00:00Z: repeats the changes of 2 h;"
+        " about 1.2 million rows (an estimate from the present rate) are written again"
+    )
+
+
+def test_forwards_skips_for_good():
+    assert told(FORWARDS, 1) == (
+        "FORWARD by 3 h, from 2026-11-21 10:00:00Z to 2026-11-21 13:00:00Z: SKIPS the changes of 3 h for good;"
+        " about 11,000 rows (an estimate from the present rate) are never written"
+    )
+
+
+def test_message_sink_repeats_them():
+    assert told(replace(BACK, messages=True), 1).endswith("are written again; a message sink repeats them")
+
+
+def test_where_it_is_nothing_happens():
+    assert told(replace(BACK, start_timestamp=POSITION)).endswith("nothing is repeated and nothing skipped")
+
+
+@pytest.mark.parametrize(
+    ("rates", "rows"), [((), None), ((None,), None), ((0,), None), ((3, None, 4), 7 * 2 * HOUR)], ids=str
+)
+def test_rows_are_rate_times_distance(rates, rows):
+    assert seen(BACK, project(), map(component, rates)).rows == rows
+
+
+def test_idle_link_has_no_estimate():
+    assert "a number of rows that cannot be estimated, as nothing flows now, is written again" in told(BACK, 0)
+
+
+def test_only_components_of_the_link_count():
+    found = seen(REVERSE, project(reverse=POSITION), [component(5), component(2, Link.REVERSE)])
+    assert (found.rows, found.shift_s) == (2 * 2 * HOUR, -2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("tps", "amount"), [(1_000_000, "7.2 billion"), (1, "7,200"), (150, "1.1 million"), (100, "720,000")], ids=str
+)
+def test_estimate_has_two_digits(tps, amount):
+    assert f"about {amount} rows" in told(BACK, tps)
+
+
+def test_position_that_is_no_time_is_said():
+    assert told(BACK, position="7,12") == (
+        "the distance is not known: the server reports no position of the forward link that is a time"
+    )
+
+
+def test_nothing_is_said_where_nobody_looked():
+    assert sentences(BACK) == ()

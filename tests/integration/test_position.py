@@ -1,0 +1,108 @@
+"""`${oms:checkpoint}`: read just before a deletion, sent less the margin, refused when it is no good start."""
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.core import position
+from reconciler.jobs import Status
+from reconciler.model import Action, Approval
+from tests.integration.bench import SECOND, name_of
+
+HOUR = 3600
+STATUS, HEALTH = "DescribeProjectProgress", "DescribeProjectComponents"
+FORCED = {"forced": frozenset({"checkpoint"}), "reason": "the window is short"}
+
+
+@pytest.fixture
+def deletion(bench):
+    """A task of which a key was removed, so that its whole content is to be sent."""
+    bench.applied(task={"allowDelete": True})
+    bench.edit("coordinator", throttleIOPS=None)
+    return bench
+
+
+def stand(bench, age_s):
+    """Stop the component at a position of this age."""
+    bench.oms.set_component(name_of(0), status="STOPPED", checkpoint=bench.clock.time() - age_s)
+
+
+@pytest.mark.parametrize("age_s", [HOUR - 5, -50], ids=["below the limit", "a little ahead of our clock"])
+def test_a_fresh_position_is_sent_less_the_margin(deletion, age_s):
+    stand(deletion, age_s)
+    at = int(deletion.clock.time() - age_s)
+    assert deletion.apply()["shop"].status is Status.APPLIED
+    (body,) = deletion.sent
+    assert set(body["config"]["source"]["checkpoint"].values()) == {str(at - position.MARGIN_S)}
+
+
+@pytest.mark.parametrize(
+    ("age_s", "words"),
+    [pytest.param(3 * HOUR, "is 3 h old", id="too old"), pytest.param(-HOUR, "min in the future", id="in the future")],
+)
+def test_a_position_of_a_bad_age_is_refused_unless_forced(deletion, age_s, words):
+    stand(deletion, age_s)
+    result = deletion.apply()["shop"]
+    assert (result.status, words in result.message, deletion.sent) == (Status.BLOCKED, True, [])
+    assert deletion.apply(**FORCED)["shop"].status is Status.APPLIED
+
+
+def test_a_lifted_age_is_on_record(deletion):
+    stand(deletion, 3 * HOUR)
+    assert deletion.item(forced=FORCED["forced"]).forced == ("checkpoint",)
+    deletion.apply(**FORCED)
+    intent = next(entry for entry in deletion.store.history(None, 10) if entry.kind == "intent")
+    assert (intent.detail["forced"], intent.detail["reason"]) == (["checkpoint"], "the window is short")
+
+
+def test_what_fills_in_no_position_is_not_recorded_as_forced(bench):
+    bench.applied(task={"allowDelete": True})
+    bench.edit("coordinator", throttleRps="1000")
+    assert bench.item(forced=FORCED["forced"]).forced == ()
+
+
+def test_a_position_that_is_no_time_is_refused_whatever_is_forced(deletion):
+    deletion.oms.set_project("np_0", checkpoint_text="12,3400")
+    result = deletion.apply(**FORCED)["shop"]
+    assert (result.status, '"12,3400", which is no time' in result.message) == (Status.BLOCKED, True)
+    assert deletion.sent == []
+
+
+def test_position_is_read_just_before_the_call_though_the_project_was_read_a_moment_ago(bench):
+    bench.put("a")
+    bench.put("b", task={"key": SECOND, "allowDelete": True})
+    bench.apply()
+    bench.edit("coordinator", "a", throttleRps="1000")
+    bench.edit("coordinator", "b", throttleIOPS=None)
+    bench.apply()
+    asked = [call.action for call in bench.oms.calls]
+    last = len(asked) - asked[::-1].index("UpdateIncrSync")
+    assert bench.keys[-1] == SECOND
+    assert asked[last - 4 : last] == [STATUS, HEALTH, STATUS, "UpdateIncrSync"]
+
+
+def test_a_deletion_waits_by_itself_until_its_component_has_caught_up(deletion):
+    stand(deletion, 3 * HOUR)
+    assert deletion.apply()["shop"].status is Status.BLOCKED
+    stand(deletion, 10)
+    result = deletion.apply()["shop"]
+    assert (result.action, result.status) == (Action.UPDATE_DELETE, Status.APPLIED)
+
+
+@pytest.mark.parametrize(
+    ("rails", "hours", "status"),
+    [
+        pytest.param(("checkpoint",), 24, Status.APPLIED, id="with the rail"),
+        pytest.param((), 24, Status.BLOCKED, id="without it"),
+        pytest.param(("checkpoint",), -1, Status.BLOCKED, id="expired"),
+    ],
+)
+def test_an_approval_may_lift_it_so_that_a_daemon_can_be_told(deletion, rails, hours, status):
+    stand(deletion, 3 * HOUR)
+    item, now = deletion.item(), deletion.clock.now()
+    made, until = now - timedelta(hours=2), now + timedelta(hours=hours)
+    approval = Approval(
+        item.content_id, "shop", item.address, "plan", item.intended.value, rails, "why", "ann", made, until
+    )
+    deletion.store.approve(approval)
+    assert deletion.apply()["shop"].status is status
