@@ -46,7 +46,7 @@ def test_from_the_first_look_to_the_second_change(project):
     assert [(call.body["allowDelete"], call.body["config"]["sink"]["workerNum"]) for call in project.updates] == [
         (True, "17")
     ]
-    assert run("history", "--verify").err == "journal intact: 6 rows\n"
+    assert run("history", "--verify").err == "journal intact: 7 rows\n"
     project.break_(ORACLE)
     assert run("apply", "--yes").code == 1
     assert len(project.updates) == 1
