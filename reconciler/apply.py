@@ -117,7 +117,12 @@ class _Run:
 
 
 def keep_records(survey: Survey, tools: Tools) -> None:
-    """What a pass records without any call: renamed folders, imported ones that came, fingerprints of another key."""
+    """What a pass records without any call: renamed folders, imported ones that came, fingerprints of another key.
+
+    And before something is recorded for a new address, that a reset which lies there may have been sent already.
+    """
+    for entry in survey.doubted:
+        tools.store.move_reset(entry, None)
     for address, task in survey.taken_over.items():
         tools.store.take_over(address, task)
     for address in survey.arrived:

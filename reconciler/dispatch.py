@@ -19,7 +19,7 @@ from reconciler.errors import (
     TargetMisconfiguredError,
     TemporaryTargetError,
 )
-from reconciler.events import ItemEnded, TargetChanged
+from reconciler.events import ItemEnded, Notice, TargetChanged
 from reconciler.jobs import Again, Job, Result, Status, Tools
 from reconciler.ports import Target
 from reconciler.resetting import Resetting
@@ -183,6 +183,9 @@ class Dispatcher:
             self._finish(job, job.unsent(Status.PENDING, f"not sent: {why}"))
 
     def _may_look(self, job: Job) -> bool:
+        """Whether a job is begun although nothing is to be sent: it looks, or its project may be stopped."""
+        if job.goes_on:
+            return self._looks or self._kind == CAPABILITY_MISSING
         return self._looks and job.only_looks
 
     def accept(self) -> None:
@@ -224,7 +227,11 @@ class Dispatcher:
                     self._over(job, self._stopped(job, target, "before the run was stopped"))
         for job in left:
             if job.watch is None:
-                self._finish(job, job.unsent(Status.PENDING, f"not sent: {self._refusal or 'the run was stopped'}"))
+                result = job.unsent(Status.PENDING, f"not sent: {self._refusal or 'the run was stopped'}")
+                if job.keeps_stopped:
+                    text = f"{result.task}: {result.message}"
+                    self._tools.tell(Notice("error", "reset", text, {"task": result.task}))
+                self._finish(job, result)
 
     @property
     def is_full(self) -> bool:

@@ -12,7 +12,6 @@ from reconciler.events import CallEnded, Event, Listener
 from reconciler.model import (
     Accepted,
     Action,
-    Approval,
     Commit,
     Condition,
     Dimension,
@@ -111,7 +110,6 @@ class Course:
     runs_since: float | None = None  # monotonic: since when the project is seen to run
     seen: int | None = None  # the last position that was seen, unix seconds; the first that shows that it has arrived
     arrived: bool = False  # whether the link was seen where the reset puts it
-    approval: Approval | None = None  # that was used up by the call
     unwritten: Unwritten | None = None
 
     @property
@@ -227,9 +225,10 @@ class Job:
 
     @property
     def wish(self) -> tuple[Action, str]:
-        """What it is for: two jobs of a task with the same wish send the same."""
-        if self.work.reset is not None:
-            return self.item.action, f"{self.content} {self.work.reset.declared}"
+        """What it is for: two jobs of a task with the same wish send the same, and stop for the same."""
+        order, suspended = self.work.reset, self.work.desired.task.suspend
+        if order is not None:  # one that was begun is offered whatever its files say by then
+            return self.item.action, f"{self.content} {order.declared} {order.expires} {suspended}"
         deletes = self.item.action is Action.UPDATE_DELETE
         return self.item.action, self.work.desired.request_digest(allow_delete=deletes)
 
@@ -255,6 +254,17 @@ class Job:
     def resets_now(self) -> bool:
         """Whether it is a reset that was begun: it goes on, whatever else is not begun any more."""
         return self.course is not None and self.course.under_way
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a reset that was begun before this job."""
+        known = self.work.reset.known if self.work.reset else None
+        return known is not None and known.is_under_way
+
+    @property
+    def keeps_stopped(self) -> bool:
+        """Whether a project was stopped for it, and waits for it to go on."""
+        return self.course is not None and self.resets_now and self.course.entry.stopped
 
     @property
     def only_looks(self) -> bool:

@@ -649,6 +649,7 @@ class Plan:
     remarks: tuple[str, ...] = ()  # about the whole: why it is frozen
     frozen: bool = False  # so many known tasks are gone that nothing is begun
     rails: tuple[Rail, ...] = ()  # every rail there is, in the order in which they are asked
+    selection: tuple[str, ...] = ()  # tasks and folders that it was made of by name; (): of all
 
     @property
     def to_send(self) -> tuple[Item, ...]:

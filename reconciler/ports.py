@@ -216,8 +216,8 @@ class StateStore(Protocol):
     def suspensions(self) -> Mapping[str, Suspension]:
         """`{task: Suspension}`, with "*" for all and "*team=shop" for a label."""
 
-    def approve(self, approval: Approval) -> None:
-        """Record an approval, in place of an earlier one of the same content; a journal row of kind "approve"."""
+    def approve(self, *given: Approval) -> None:
+        """Record approvals, all or none, in place of earlier ones of the same content; each a row of kind "approve"."""
 
     def disapprove(self, content_id: str, reason: str) -> bool:
         """Take an approval back; False when there was none."""
@@ -234,7 +234,8 @@ class StateStore(Protocol):
     def move_reset(self, entry: ResetEntry, expected: Stage | None) -> bool:
         """Write a row of the ledger, durably, if its stage is still the expected one; None: if there is no row yet.
 
-        Adds a journal row of kind "reset" whose outcome is the stage. An approval of its content is used up by SENDING.
+        Adds a journal row of kind "reset" whose outcome is the stage. An approval of its content is used up
+        once the call has ended, but for one that certainly had no effect and is made again.
 
         Returns:
             Whether it was written; False: somebody else was quicker, read it again.

@@ -64,6 +64,7 @@ class Survey:
     expiries: Mapping[str, datetime] = field(default_factory=dict)  # {task: when its reset is sent no more}
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # secrets that a server may quote about resets
     arrived: frozenset[str] = frozenset()  # Address.ids whose files were imported, and are there by now
+    doubted: tuple[ResetEntry, ...] = ()  # rows to be written before anything is recorded for their addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Findings:
     weights: dict[str, Weight] = field(default_factory=dict)
     expiries: dict[str, datetime] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set, repr=False)
+    doubted: list[ResetEntry] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -269,6 +271,7 @@ class Reconciler:
             tripped=limited.tripped,
             unsettled=unsettled,
             arrived=look.awaited.difference(inventory.undeclared(look.awaited)),
+            doubted=tuple(found.doubted),
         )
 
     def _limit(self, look: "_Look", names: Collection[str]) -> tuple[Standing, frozenset[str]]:
@@ -316,9 +319,10 @@ class Reconciler:
         """
         chosen = tuple(selection)
         records, key = self._store.records(), self._store.fingerprint_key()
-        around = Surroundings(self._clock.now())
+        around = Surroundings(self._clock.now(), resets=self._store.resets())
         inventory = Inventory(self._validator)
         ready: dict[str, tuple[Snapshot, Adoption]] = {}  # what is kept of a task must be small: there may be 10,000
+        doubted: dict[str, ResetEntry | None] = {}
         outcome: dict[str, Adoption] = {}
         for entry in self._source.entries():
             known, task = inventory.see(entry)
@@ -336,6 +340,7 @@ class Reconciler:
                 base = self._base(desired, records.get(known.address_id), around)
                 changes = planning.compare(desired, base, self._catalogue, key).changes if base.snapshots else ()
                 ready[name] = desired.snapshot, Adoption(passed_over=tuple(change.path for change in changes))
+                doubted[name] = resets.doubted(task, base.record, around.resets, around.now)
         for name, violation in inventory.clashes().items():
             ready.pop(name, None)
             if is_chosen(name, chosen):
@@ -344,6 +349,8 @@ class Reconciler:
         for name, (snapshot, adoption) in ready.items():
             passed_over = ", ".join(adoption.passed_over)
             why = f"{reason}; differences taken as applied: {passed_over}" if passed_over else reason
+            if (row := doubted[name]) is not None:
+                self._store.move_reset(row, None)
             self._store.adopt(addresses[name].id, name, snapshot, revision, why)
             outcome[name] = adoption
         return dict(sorted(outcome.items()))
@@ -437,6 +444,8 @@ class Reconciler:
         found.items.append(replace(item, remarks=(*item.remarks, *missing)))
         if item.action.sends or item.action is Action.ADOPT:
             look.keep(item, Work(desired, base))
+            doubted = resets.doubted(task, record, around.resets, around.now)
+            found.doubted += [doubted] if doubted else []
         if item.intended is Action.NOOP and record is not None:
             if record.task != task.name:
                 found.taken_over[task.address.id] = task.name

@@ -90,6 +90,10 @@ class Resetting:
             if self._job.resets_now:
                 self._project.alarm(f"cannot go on now, at stage {self._entry.stage.value}: {error}")
             raise
+        except StateStoreError as error:
+            if self._job.resets_now:  # whoever ends by it names no task
+                self._project.report(self._job.unsent(Status.PENDING, str(error)).message)
+            raise
 
     @property
     def _steps(self) -> Mapping[Stage, Callable[[], Result | Again]]:
@@ -143,19 +147,24 @@ class Resetting:
     # --- may it be sent? --------------------------------------------------------------------------------------------
 
     def _objection(self) -> str:
-        """Why the reset must not be sent now; "" when it may. The approval is kept, to be given back."""
+        """Why the reset must not be sent now; "" when it may."""
         entry, now = self._entry, self._tools.clock.now()
         if not self._order.declared:
             return "its reset.json is gone, or asks for something else now"
         if self._order.expires is not None and self._order.expires <= now:
             return "it has expired"
-        around = Surroundings(now, suspensions=self._store.suspensions(), approvals=self._store.approvals())
+        troubles = self._store.target_trouble()
+        around = Surroundings(
+            now, suspensions=self._store.suspensions(), troubles=troubles, approvals=self._store.approvals()
+        )
         held = policy.suspended(self._job.work.desired.task, self._job.work.base.record, around)
+        held = held or policy.troubled(self._job.target, around)
         held = held or reset_gates.objection(entry.start_timestamp, now, self._order.retention_s)
         if held is not None:
             return held.reason
-        self._course().approval = policy.approval_of(entry.content_id, around)
-        return self._other() if self._course().approval else "its approval has expired, or was taken back"
+        if policy.approval_of(entry.content_id, around) is None:
+            return "its approval has expired, or was taken back"
+        return self._other()
 
     def _other(self) -> str:
         """A reset of the same project that has to end first."""
@@ -242,6 +251,7 @@ class Resetting:
         """Move the position, unless something says at the last moment that this is not meant any more."""
         self._target.take_turn()
         seen = self._project.look()
+        before = self._project.position(seen)  # that may take a while, and what follows is the last moment
         self._check_not_withdrawn()
         why = self._objection()
         if why and self._job.resets_now:
@@ -250,7 +260,6 @@ class Resetting:
             raise HeldError(f"not sent: {why}")
         if seen.status != SUSPEND and (self._order.stop or seen.status != RUNNING):
             return self._look_later()  # it was seen otherwise a moment ago
-        before = self._project.position(seen)
         self._move(replace(self._at(Stage.SENDING), position_before=before, plan=self._job.plan))
         return self._call()
 
@@ -312,10 +321,8 @@ class Resetting:
         return self._look_later()
 
     def _without_effect(self, ended: Unwritten) -> Result | Again:
-        """Certainly not sent: the approval counts again. It is tried again, but nobody waits stopped for ever."""
+        """Certainly not sent: the approval still counts. It is tried again, but nobody waits stopped for ever."""
         course, why = self._course(), ended.entry.reason
-        if course.approval is not None:
-            self._store.approve(course.approval)
         result = replace(self._job.unsent(Status.PENDING, why), retry_in_s=ended.wait_s)
         if not ended.entry.stopped:
             return Again(ended.wait_s, result)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import resources
 from reconciler.core import rails
 from reconciler.core.policy import FORCIBLE
 from reconciler.core.status import State
@@ -26,6 +27,19 @@ def test_every_rail_is_documented_and_how_it_is_forced():
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", (ROOT / "docs/rails.md").read_text(), re.MULTILINE))
     assert [name for name in rails.NAMES if name not in rows] == []
     assert {name for name, row in rows.items() if f"--force {name}`" in row} == set(FORCIBLE)
+
+
+def keys(schema):
+    """Names of settings, those inside of tables and lists of tables too."""
+    for name, inner in schema.get("properties", {}).items():
+        below = [*keys(inner), *keys(inner.get("items", {})), *keys(inner.get("additionalProperties") or {})]
+        yield from below or [name]
+
+
+def test_every_setting_is_in_the_example_of_the_configuration():
+    text = (ROOT / "docs/configuration.md").read_text()
+    wanted = set(keys(resources.schema("reconciler"))) - {"$schema"}
+    assert wanted - set(re.findall(r"^(\w+) = ", text, re.MULTILINE)) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -144,6 +144,7 @@ class _Request:
             return self._refuse(survey, stale)
         self._show(settings, files, survey)
         if settings.policy.mode is Mode.OBSERVE:
+            self._write_down_rails(store, survey)
             return self._refuse(survey, 'policy.mode is "observe": nothing is called')
         if not self._is_agreed(survey):
             return self._refuse(survey, "nothing was done")
@@ -236,7 +237,8 @@ class _Request:
         from reconciler.core.render import text
 
         if self._options.format == "text":
-            plan = replace(survey.plan, items=wiring.with_outlook(settings, survey.plan.items, survey.hidden))
+            items = wiring.with_outlook(settings, survey.plan.items, survey.hidden)
+            plan = replace(survey.plan, items=items, selection=self._options.tasks)
             origins = wiring.origins(files.source, plan)
             self._session.print(text.lines(plan, str(settings.desired_state), origins=origins))
 

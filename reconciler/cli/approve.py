@@ -1,4 +1,4 @@
-"""`reconciler approve`: say that items of a plan may go. One short transaction an item on the store, and no call."""
+"""`reconciler approve`: say that items of a plan may go. One short transaction on the store, and no call."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -136,8 +136,7 @@ class _Request:
         given = [self._approval(plan, item) for item in chosen]
         if not self._is_json:
             self._show(chosen)
-        for approval in given:
-            self._store.approve(approval)
+        self._store.approve(*given)  # as one: a daemon counts what is approved together before the first of it goes
         self._conclude("approved", plan.id, given)
         return 0
 

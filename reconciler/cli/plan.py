@@ -108,7 +108,8 @@ def _planned(settings: "Settings", task: tuple[str, ...], tree: "CommitTree | No
         files = Files(tree, None) if tree else open_files(settings, store)
         check_tasks(files.source, store, task)
         survey = wiring.reconciler(settings, store, files.source, whole=True).survey(settings.policy, task)
-    plan = replace(survey.plan, items=wiring.with_outlook(settings, survey.plan.items, survey.hidden))
+    items = wiring.with_outlook(settings, survey.plan.items, survey.hidden)
+    plan = replace(survey.plan, items=items, selection=task)
     if trouble:
         warn(trouble)
     code = exit_code(plan)

@@ -61,32 +61,44 @@ def list_(session: Session, task: tuple[str, ...], format_: str) -> int:
 
 
 def _cells(entry: "ResetEntry") -> list[str]:
-    row = _row(entry)
-    link = f"{row['project']} {row['link']}"
-    named = (row["since"], link, row["to"], row["from"], row["ticket"], row["reason"])
-    since, *rest = ("" if cell is None else str(cell) for cell in named)
-    return [entry.task, entry.key.request, entry.stage.value, since, *rest]
+    from reconciler.core.arrival import as_time
+    from reconciler.core.status import moment
+
+    before = "" if entry.position_before is None else as_time(entry.position_before)
+    link = f"{entry.key.project} {_link(entry)}"
+    ticket = "" if entry.ticket is None else str(entry.ticket)
+    named = [moment(entry.since), link, as_time(entry.start_timestamp), before, ticket, entry.reason]
+    return [entry.task, entry.key.request, entry.stage.value, *named]
+
+
+def _link(entry: "ResetEntry") -> str:
+    from reconciler.model import Link
+
+    return Link.REVERSE.value if entry.key.reverse else Link.FORWARD.value
 
 
 def _row(entry: "ResetEntry") -> dict[str, Any]:
     """A row of the ledger as JSON."""
-    from reconciler.core.arrival import as_time
-    from reconciler.core.status import moment
-    from reconciler.model import Link
-
     return {
         "task": entry.task,
         "request": entry.key.request,
         "stage": entry.stage.value,
-        "since": moment(entry.since),
+        "since": entry.since.isoformat(),
         "target": entry.key.target,
         "project": entry.key.project,
-        "link": (Link.REVERSE if entry.key.reverse else Link.FORWARD).value,
-        "to": as_time(entry.start_timestamp),
-        "from": None if entry.position_before is None else as_time(entry.position_before),
+        "link": _link(entry),
+        "to": _time(entry.start_timestamp),
+        "from": None if entry.position_before is None else _time(entry.position_before),
         "stopped": entry.stopped,
         "ticket": entry.ticket,
         "request_id": entry.request_id,
         "plan": entry.plan or None,
         "reason": entry.reason,
     }
+
+
+def _time(unix_s: int) -> str:
+    """A position as `reset.json` writes one: "2026-11-20T00:00:00Z"."""
+    from reconciler.core.arrival import as_time
+
+    return as_time(unix_s).replace(" ", "T")

@@ -11,7 +11,9 @@ from typing import Any
 
 from reconciler.model import Danger, DangerLevel, Json, JsonObject, Ownership, Parameter
 
-SECRET_NAME = re.compile(r"passw|pwd|secret|token|access.?key|credential|sasl|jaas", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"passw|pass.?phrase|pwd|secret|token|(?:access|api|private).?key|credential|sasl|jaas", re.IGNORECASE
+)
 """Names that mean a secret where the catalogue does not know the key."""
 
 _CREDENTIALS = (
@@ -23,7 +25,7 @@ _CREDENTIALS = (
 CREDENTIALS = re.compile(_CREDENTIALS.replace("%s", ""), re.IGNORECASE)
 """Credentials inside an address or option text."""
 
-_HINTS = ("passw", "pwd", "secret", "token", "access", "credential", "sasl", "jaas", "://", ":thin:")
+_HINTS = ("passw", "phrase", "pwd", "secret", "token", "key", "credential", "sasl", "jaas", "://", ":thin:")
 """Texts of which every match of `SECRET_NAME` and `CREDENTIALS` has one."""
 
 HOLE = "\x00"

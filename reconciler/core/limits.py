@@ -62,13 +62,36 @@ def too_many(rail: str, changes: Iterable[Change], unchanged: int, rules: Limits
     Returns:
         "7 of 40 keys would be removed (17.5 %), ...".
     """
+    told = _exceeding(rail, changes, unchanged, rules)
+    return f"{told}: take some of that back, --force {rail}, or set limits in task.json" if told else ""
+
+
+def let_go(changes: Collection[Change], unchanged: int, rules: Limits, task: Task) -> tuple[str, ...]:
+    """What the policy's limits would hold, and those that a task has of its own do not: a sentence for each.
+
+    Args:
+        changes: of the task.
+        unchanged: leaves that stay as they are.
+        rules: of the policy.
+        task: with its own limits.
+    """
+    own = of_task(rules, task)
+    told = {rail: _exceeding(rail, changes, unchanged, rules) for rail in (REMOVED, CHANGED)}
+    return tuple(
+        f"{rail}: {text}; limits in task.json let it go"
+        for rail, text in told.items()
+        if text and not _exceeding(rail, changes, unchanged, own)
+    )
+
+
+def _exceeding(rail: str, changes: Iterable[Change], unchanged: int, rules: Limits) -> str:
+    """How much it is and how much it may be; "" when it is not too much."""
     effective = [change for change in changes if not change.left_in_place]
     numbers = {REMOVED: removed(effective), CHANGED: changed(effective)}
     of = unchanged + sum(numbers.values())
     if not exceeded(numbers[rail], of, *_rule(rail, rules)):
         return ""
-    told = f"{_counted(rail, numbers[rail], of)}, {_above(rail, rules)}"
-    return f"{told}: take some of that back, --force {rail}, or set limits in task.json"
+    return f"{_counted(rail, numbers[rail], of)}, {_above(rail, rules)}"
 
 
 def _rule(rail: str, rules: Limits) -> tuple[float, int]:

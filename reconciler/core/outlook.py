@@ -55,12 +55,11 @@ def _about(rows: int | None) -> str:
     """How many rows are, with as many digits as an estimate has."""
     if rows is None:
         return "a number of rows that cannot be estimated, as nothing flows now, is"
-    large = next(((unit, word) for unit, word in _LARGE if rows >= unit), None)
-    amount = f"{rows / large[0]:.2g} {large[1]}" if large else f"{_rounded(rows):,}"
-    return f"about {amount} rows (an estimate from the present rate) are"
+    unit, word = next(((unit, f" {word}") for unit, word in _LARGE if rows >= unit), (1, ""))
+    return f"about {_two_digits(rows / unit)}{word} rows (an estimate from the present rate) are"
 
 
-def _rounded(rows: int) -> int:
-    """Two digits, the others 0."""
-    unit: int = 10 ** max(len(str(rows)) - 2, 0)
-    return round(rows / unit) * unit
+def _two_digits(number: float) -> str:
+    """Two digits, the others 0: "1.2", "150", "7,200"."""
+    rounded = float(f"{number:.1e}")
+    return f"{rounded:,.0f}" if rounded.is_integer() else f"{rounded}"

@@ -11,6 +11,7 @@ from reconciler.core.catalogue import Catalogue
 from reconciler.core.desired import Desired, missing, overlaid, without
 from reconciler.core.diff import diff
 from reconciler.core.policy import Case, NewTasks, Policy, Surroundings
+from reconciler.core.status import moment
 from reconciler.model import (
     SECTIONS,
     Action,
@@ -202,14 +203,15 @@ def _paused(item: Item, task: Task, record: Record | None, around: Surroundings)
 
 def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
     changes, desired = case.changes, case.desired
+    unchanged = _unchanged(desired, changes)
     item = _item(
         case.desired.task,
         case.record,
         case.intended,
         _reason(case),
         changes=changes,
-        unchanged=_unchanged(case.desired, changes),
-        remarks=(*remarks, *_edition(case), *_warnings(case), *_interval(case)),
+        unchanged=unchanged,
+        remarks=(*remarks, *_edition(case), *_warnings(case), *_own_limits(case, unchanged), *_interval(case)),
     )
     sent = desired.request_digest(allow_delete=case.intended is Action.UPDATE_DELETE)
     return _identified(item, desired.task.cm_region, sent)
@@ -344,10 +346,15 @@ def _interval(case: Case) -> tuple[str, ...]:
     until = None if case.around.policy.paced else policy.not_before(case)
     if until is None:
         return ()
-    at = until.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-    return (
-        f"the daemon sends it not before {at} (min_update_interval_s of target {case.desired.task.address.target})",
-    )
+    target = case.desired.task.address.target
+    return (f"the daemon sends it not before {moment(until)} (min_update_interval_s of target {target})",)
+
+
+def _own_limits(case: Case, unchanged: int) -> tuple[str, ...]:
+    """Wider limits of `task.json` are to be seen where they matter: no rail of the policy tells of them."""
+    if case.record is None or case.record.digest is None:
+        return ()  # first sends count towards no limit
+    return limits.let_go(case.changes, unchanged, case.around.policy.limits, case.desired.task)
 
 
 def _warnings(case: Case) -> tuple[str, ...]:

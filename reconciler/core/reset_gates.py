@@ -3,7 +3,7 @@
 Like the gates of `core.policy`, which are about updates. One that was begun is asked none of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from reconciler.core.arrival import as_time
 from reconciler.core.ledger import digest_of, key_of, title, wanted
 from reconciler.core.policy import Hold, Surroundings
 from reconciler.core.status import moment
-from reconciler.model import Action, Item, Record, ResetEntry, Severity, Stage, Task, Violation
+from reconciler.model import Action, Item, Record, ResetEntry, ResetKey, Severity, Stage, Task, Violation
 
 NOT_ALLOWED = "the configuration does not allow resets of it"
 
@@ -131,12 +131,17 @@ def _other(case: Case) -> Hold | None:
     return policy.waits_for_reset(key.target, key.project, case.around)
 
 
+def is_ledger_lost(ledger: Mapping[ResetKey, ResetEntry]) -> bool:
+    """Whether nothing in the ledger tells that it is the one in which the resets so far were written down."""
+    return all(entry.stage is Stage.PERHAPS_SENT for entry in ledger.values())
+
+
 def _perhaps_sent(case: Case) -> Hold | None:
     if case.entry is not None and case.entry.stage is not Stage.PERHAPS_SENT:
         return None
     if case.entry is not None:
         why = case.entry.reason or "its row says so"
-    elif all(entry.stage is Stage.PERHAPS_SENT for entry in case.around.resets.values()):
+    elif is_ledger_lost(case.around.resets):
         why = "the ledger of this store is empty"
     elif case.record is None or case.record.digest is None:
         why = "nothing was ever applied or adopted for this address"

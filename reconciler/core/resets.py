@@ -4,6 +4,7 @@ One that was begun is gone on with whatever the gates say, because its project m
 is in `core.ledger`, what it has to pass in `core.reset_gates`, how far it moves a link in `core.outlook`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,9 +13,9 @@ from reconciler.core.arrival import as_time
 from reconciler.core.ledger import digest_of, key_of, title, wanted
 from reconciler.core.plan import takes_messages
 from reconciler.core.policy import FORCIBLE, Hold, Mode, Surroundings
-from reconciler.core.reset_gates import GATES, STATELESS, Case, Gate, other_content, refusal
+from reconciler.core.reset_gates import GATES, STATELESS, Case, Gate, is_ledger_lost, other_content, refusal
 from reconciler.core.status import moment
-from reconciler.model import Action, Item, Outlook, Record, ResetEntry, ResetOrder, Stage, Task
+from reconciler.model import Action, Item, Outlook, Record, ResetEntry, ResetKey, ResetOrder, Stage, Task
 
 _UNDER_WAY = {
     Stage.STOPPING: "the project is told to stop",
@@ -67,6 +68,29 @@ def without_secrets(item: Item, reason: str) -> Item:
     if item.action is not Action.RESET or item.is_begun_reset:
         return item
     return replace(item, action=Action.BLOCKED, rail="secret", reason=reason, remarks=(*item.remarks, item.reason))
+
+
+def doubted(
+    task: Task, record: Record | None, ledger: Mapping[ResetKey, ResetEntry], now: datetime
+) -> ResetEntry | None:
+    """The row for a reset that was declared before anything was known of its task's address, to be written first.
+
+    Once something is known of the address, nothing else tells that this one may be of another store's time.
+    """
+    known = record is not None and record.digest is not None
+    if task.reset is None or known or is_ledger_lost(ledger) or key_of(task) in ledger:
+        return None
+    reason = "it was declared before anything was applied or adopted for this address"
+    return ResetEntry(
+        key=key_of(task),
+        digest=digest_of(task),
+        task=task.name,
+        address=task.address.id,
+        start_timestamp=wanted(task).start_timestamp,
+        stage=Stage.PERHAPS_SENT,
+        since=now,
+        reason=reason,
+    )
 
 
 def order(task: Task, item: Item, around: Surroundings) -> ResetOrder:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reconciler.model import Json, JsonObject
 from reconciler.simulator.configuration import Config
 
-SECRET = re.compile(r"(?i)passw|pwd|secret|token|access.?key|credential|sasl|jaas")
+SECRET = re.compile(r"(?i)passw|pass.?phrase|pwd|secret|token|(?:access|api|private).?key|credential|sasl|jaas")
 USER_INFO = re.compile(r"//[^/@]*:[^/@]*@")
 WIDTH = 40  # longer values are cut
 HIDDEN = "«secret»"

@@ -16,6 +16,9 @@ from reconciler.state.journal import Entry
 from reconciler.state.row_cache import RowCache
 from reconciler.state.rows import ticket_of, ticket_text, time_text
 
+_NOT_ENDED = (Stage.PERHAPS_SENT, Stage.PENDING, Stage.STOPPING, Stage.SENDING)
+"""Stages in which an approval counts: a call that certainly had no effect leads back to one of them."""
+
 
 def find(database: Database, key: ResetKey) -> ResetEntry | None:
     """One row of the ledger; None when there is none."""
@@ -29,7 +32,7 @@ def move(database: Database, now: datetime, entry: ResetEntry, expected: Stage |
     if (found.stage if found else None) is not expected:
         return False
     database.run("add_reset" if found is None else "move_reset", **_columns(entry.key), **_values(entry))
-    if entry.stage is Stage.SENDING:
+    if entry.stage not in _NOT_ENDED:
         approvals.use_up(database, entry.address, entry.content_id)
     journal.append(database, now, _telling(entry))
     return True

@@ -252,10 +252,11 @@ class SqliteStore:
 
     # --- approvals and resets --------------------------------------------------------------------------------------
 
-    def approve(self, approval: Approval) -> None:
-        """Record an approval, in place of an earlier one of the same content."""
+    def approve(self, *given: Approval) -> None:
+        """Record approvals, all or none, in place of earlier ones of the same content."""
         with self._writing() as (database, now):
-            approvals.approve(database, now, approval)
+            for approval in given:
+                approvals.approve(database, now, approval)
 
     def disapprove(self, content_id: str, reason: str) -> bool:
         """Take an approval back; False when there was none."""
@@ -282,7 +283,8 @@ class SqliteStore:
     def move_reset(self, entry: ResetEntry, expected: Stage | None) -> bool:
         """Write a row of the ledger if its stage is still the expected one; None: if there is no row yet.
 
-        A move to SENDING uses up the approval of the entry's content.
+        A move that ends the call, whatever came of it, uses up the approval of the entry's content; one back to where
+        it may be sent does not.
 
         Returns:
             Whether it was written; False: somebody else was quicker.

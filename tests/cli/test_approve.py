@@ -106,6 +106,14 @@ def test_only_what_is_approved_is_sent(edited):
     assert len(edited.updates) == 1
 
 
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--yes")], ids=" ".join)
+def test_the_command_that_a_report_names_approves_what_the_report_is_of(edited, command):
+    report = edited.reconciler(*command, KAFKA).out
+    (named,) = re.findall(r"waits for an approval: reconciler (.+) --reason TEXT", report)
+    assert edited.reconciler(*named.split(), *WHY).code == 0
+    assert rails(edited) == {KAFKA: None, MYSQL: "approval"}
+
+
 def test_a_whole_plan_can_be_approved_and_the_beginning_of_its_id_will_do(edited):
     assert approve(edited, of=plan(edited)["id"][:8]).code == 0
     assert apply(edited) == (0, {KAFKA: "applied", MYSQL: "applied"})
@@ -175,6 +183,14 @@ def test_in_observe_nothing_goes_whatever_was_approved(edited):
     assert apply(edited)[0] == 3
     assert approve(edited).err.startswith("nothing of that plan waits for an approval\n")
     assert edited.updates == ()
+
+
+def test_in_observe_the_journal_says_what_it_holds(edited):
+    edited.configure(mode="observe")
+    apply(edited)
+    assert [row["detail"]["message"] for row in rows(edited, "rail")] == [
+        "mode tripped: 2 tasks (observe: nothing is called)"
+    ]
 
 
 def test_deletions_alone_may_need_an_approval(deleting):

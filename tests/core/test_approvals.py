@@ -107,6 +107,13 @@ def test_an_approval_is_for_one_content_only(other):
     assert edited(**other, **given(edited())).rail == "approval"
 
 
+def test_an_approval_is_for_the_whole_payload_though_the_changes_are_the_same():
+    more = {"workerNum": "32", "printSql": "true"}
+    other = {"to": whole(sink=more), "base": applied(whole(sink=more | {"workerNum": "16"}))}
+    assert edited(**other).changes == edited().changes
+    assert edited(**other, **given(edited())).rail == "approval"
+
+
 def test_an_approval_outlives_an_attempt_that_had_no_effect():
     base = applied(serial=7)
     assert edited(base=base).id != edited().id

@@ -139,6 +139,31 @@ def test_one_task_is_held_by_its_limits(edit, rail):
     assert (item.rail, item.action is Action.BLOCKED) == (rail, bool(rail))
 
 
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        pytest.param({"removed": 20, "own": HALF}, [REMOVED], id="wider"),
+        pytest.param(
+            {"removed": 13, "changed": 13, "own": (*HALF, ("changed_keys", 1.0))}, [REMOVED, CHANGED], id="two"
+        ),
+        pytest.param({"removed": 21, "own": HALF}, [], id="held all the same"),
+        pytest.param({"removed": 5, "own": HALF}, [], id="nothing that the policy would hold"),
+        pytest.param({"removed": 20, "own": HALF, "rules": OFF}, [], id="no limit of the policy"),
+        pytest.param({"removed": 20, "own": HALF, "digest": None}, [], id="first send"),
+    ],
+)
+def test_wider_limits_of_a_task_are_told_where_they_matter(edit, told):
+    remarks = [remark for remark in edited(**edit).remarks if remark.endswith("; limits in task.json let it go")]
+    assert [remark.partition(": ")[0] for remark in remarks] == told
+
+
+def test_what_a_tasks_own_limits_let_go_is_said_with_numbers():
+    assert (
+        "removed_keys: 20 of 40 keys would be removed (50 %), more than 10 % and more than 5; limits in task.json let"
+        " it go"
+    ) in edited(removed=20, own=HALF).remarks
+
+
 def test_keys_that_are_left_in_place_count_towards_nothing():
     item = planned(few(sink={"k0": "2"}), applied(task(keys(40))))
     assert (item.action, item.rail) == (Action.UPDATE, "")

@@ -64,7 +64,17 @@ def test_only_components_of_the_link_count():
 
 
 @pytest.mark.parametrize(
-    ("tps", "amount"), [(1_000_000, "7.2 billion"), (1, "7,200"), (150, "1.1 million"), (100, "720,000")], ids=str
+    ("tps", "amount"),
+    [
+        (1_000_000_000, "7,200 billion"),
+        (1_000_000, "7.2 billion"),
+        (21_000, "150 million"),
+        (2_100, "15 million"),
+        (150, "1.1 million"),
+        (100, "720,000"),
+        (1, "7,200"),
+    ],
+    ids=str,
 )
 def test_estimate_has_two_digits(tps, amount):
     assert f"about {amount} rows" in told(BACK, tps)

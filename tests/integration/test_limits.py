@@ -201,6 +201,17 @@ def test_call_that_was_begun_is_finished_though_a_limit_trips(bench, fleet):
     assert held(engine) == set(names(1, 30))
 
 
+def test_what_was_sent_before_without_an_answer_counts_towards_nothing(bench, fleet):
+    fleet()
+    bench.edit("sink", "t000", workerNum="128")
+    bench.fault("close", effect="after", times=3)
+    assert bench.apply("t000")["t000"].status.value == "unknown"
+    bench.store.retry(bench.record("t000").address)
+    for name in names(1, 16):
+        bench.edit("sink", name, workerNum="128")
+    assert list(bench.actions().values()).count("update") == 16
+
+
 # --- what releases -------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Nobody's deletion, reset or protected change: whatever is edited, approved, revoked, forgotten or killed, in any order."""
+"""Nobody's deletion, reset or protected change: whatever is edited, approved, revoked, expires, fails or is started anew."""
 
 import json
 import tempfile

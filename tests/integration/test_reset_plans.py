@@ -303,3 +303,44 @@ def test_server_that_quotes_a_secret_is_not_quoted(resets):
     (told,) = (item.outlook.problem for item in items if item.intended is Action.RESET)
     assert "cannot log in with" in told
     assert bench.environment["SINK"] not in told
+
+
+# --- a request that another store may have sent ---------------------------------------------------------------------
+
+
+def late(resets, **rules):
+    """The reset of a task that came when the ledger was in use already."""
+    items = resets.bench.survey(**RULES, **rules).plan.items
+    return next(item for item in items if item.task == "late" and item.intended is Action.RESET)
+
+
+@pytest.fixture
+def newcomer(resets):
+    """Resets of which one was carried out, and a new task that declares another."""
+    resets.run()
+    resets.bench.put("late", 1)
+    resets.bench.write("reset", "late", {"request": "x", "id": "np_1", "startTimestamp": resets.wanted, "reason": "r"})
+    assert late(resets, new="hold").rail == "perhaps_sent"
+    return resets
+
+
+RECORDED = {
+    "adopted by command": lambda bench: bench.reconciler().adopt(("late",), reason="mine", only_new=True),
+    "adopted by policy": lambda bench: bench.carry_out(bench.survey(new="adopt", **RULES)),
+    "sent": lambda bench: bench.carry_out(bench.survey(**RULES)),
+}
+
+
+@pytest.mark.parametrize("record", RECORDED)
+def test_reset_of_a_new_task_stays_perhaps_sent_until_somebody_says(newcomer, record):
+    RECORDED[record](newcomer.bench)
+    assert newcomer.bench.record("late").digest is not None
+    assert late(newcomer).rail == "perhaps_sent"
+    assert {key.request: entry.stage for key, entry in newcomer.bench.store.resets().items()}["x"] is Stage.PERHAPS_SENT
+
+
+def test_reset_that_is_declared_later_is_no_question(newcomer):
+    newcomer.bench.reconciler().adopt(("late",), reason="mine", only_new=True)
+    change = {"request": "y", "id": "np_1", "startTimestamp": newcomer.wanted, "reason": "r"}
+    newcomer.bench.write("reset", "late", change)
+    assert late(newcomer).rail == "approval"

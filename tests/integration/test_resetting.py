@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.apply import jobs_of
 from reconciler.core.arrival import as_time
-from reconciler.dispatch import Dispatcher
+from reconciler.dispatch import CAPABILITY_MISSING, STOPPED, Dispatcher
 from reconciler.errors import StateStoreError
 from reconciler.events import CallEnded, CallStarted, Event, Notice
 from reconciler.jobs import Status
@@ -473,7 +473,8 @@ def disapprove(resets):
 
 def other_reset(resets):
     entry = resets.entry
-    other = replace(entry, key=replace(entry.key, request="r0", reverse=True), digest="d", stage=Stage.UNKNOWN)
+    key = replace(entry.key, request="r0", reverse=True)
+    other = replace(entry, key=key, digest="d", content_id="c", stage=Stage.UNKNOWN)
     assert resets.bench.store.move_reset(other, None)
 
 
@@ -522,6 +523,32 @@ def test_last_look_is_just_before_the_call_of_a_project_that_was_stopped_before(
     at_look(bench, 2, lambda: suspend(resets))
     assert resets.run().status is Status.BLOCKED
     assert (resets.calls, resets.stages) == ([], ["pending"])
+
+
+def test_last_look_comes_after_whatever_is_read_for_the_record(bench, resets):
+    bench.oms.set_timing(suspend_s=0.0)
+    bench.oms.set_project(PROJECT, checkpoint_text="file-7,1024")
+
+    def watch(request):
+        if request.action == "DescribeProjectComponents" and resets.stages[-1] == "stopping":
+            suspend(resets)
+
+    bench.oms.watch = watch
+    resets.run()
+    assert resets.calls == [STOP, RESUME]
+
+
+def test_approval_that_is_taken_back_while_the_call_is_on_its_way_lets_nothing_be_repeated(bench, resets):
+    bench.fault("http", action=RESET, status=429)
+    on(bench.oms, RESET, lambda: bench.store.disapprove(resets.entry.content_id, "no"))
+    resets.run()
+    assert (resets.calls, resets.stage) == ([STOP, RESET, RESUME], "refused")
+
+
+def test_approval_is_worth_one_stop_of_the_project(bench, resets):
+    bench.fault("param_error", action=STOP)
+    resets.run()
+    assert (resets.stage, dict(bench.store.approvals())) == ("refused", {})
 
 
 def test_reset_whose_time_ran_out_is_not_sent(bench):
@@ -670,6 +697,14 @@ def test_nothing_is_called_when_it_cannot_be_written_down_before(bench, resets, 
     with pytest.raises(StateStoreError):
         resets.run(store=Refusing(bench.store, stage, 1))
     assert resets.calls == ([STOP] if stage is Stage.SENDING else [])
+
+
+def test_project_that_stays_stopped_because_of_the_store_is_named(bench, resets):
+    with pytest.raises(StateStoreError):
+        resets.run(store=Refusing(bench.store, Stage.SENDING, 1))
+    assert words(bench)[-1] == (
+        "reset r1 is at stage stopping, project np_0 was stopped for it; it is gone on with later: the disk is full"
+    )
 
 
 def test_answer_that_cannot_be_written_down_at_once_is_written_later(bench, resets):
@@ -907,6 +942,72 @@ def test_reset_json_that_is_deleted_while_the_project_stops_brings_it_back(bench
     engine.some("shop")
     engine.until(lambda: resets.stage == "refused")
     assert (RESET in resets.calls, resets.project) == (False, "RUNNING")
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_daemon_that_ends_says_loudly_which_project_it_leaves_stopped(bench, stop):
+    bench.oms.set_timing(suspend_s=20.0, reset_s=20.0)
+    resets = Resets(bench, stop=stop)
+    engine = Engine(bench, **RULES)
+    engine.everything()
+    engine.until(lambda: resets.entry.stage.is_under_way, 0.2)
+    engine.end()
+    text = "shop: reset r1 is at stage stopping, project np_0 was stopped for it; it is gone on with later: the daemon stops"
+    assert [notice.text for notice in engine.of(Notice) if notice.level == "error"] == [text] * stop
+
+
+@pytest.mark.parametrize("kind", [STOPPED, CAPABILITY_MISSING])
+@pytest.mark.parametrize(
+    ("stage", "end"), [("stopping", "refused"), ("returning", "refused"), ("accepted", "unconfirmed")]
+)
+def test_project_is_brought_back_though_nothing_more_is_sent_to_its_target(bench, resets, stage, end, kind):
+    resets.found(Stage(stage), stopped=True)
+    bench.oms.set_project(PROJECT, status="SUSPEND")
+    bench.store.set_target_trouble("default", kind, "3 components did not come back")
+    engine = Engine(bench, **RULES)
+    engine.targets.suspect(bench.store.target_trouble())
+    engine.everything()
+    engine.until(lambda: resets.stage == end)
+    engine.end()
+    assert (resets.calls, resets.project) == ([RESUME], "RUNNING")
+
+
+def test_capability_that_turns_out_to_be_missing_leaves_no_project_stopped(bench, resets, dispatcher):
+    resets.found(Stage.RETURNING, stopped=True)
+    bench.oms.set_project(PROJECT, status="SUSPEND")
+    bench.put("late", 1)
+    bench.fault("unsupported_action")
+    reset, update = sorted(jobs_of(resets.survey()), key=lambda job: job.work.reset is None)
+    for job in (update, reset):
+        dispatcher[0].submit(job)
+        dispatcher[0].wait()
+    assert bench.store.target_trouble()["default"][0] == CAPABILITY_MISSING
+    assert (resets.calls, resets.stage) == ([RESUME], "refused")
+
+
+def expire_by_edit(bench, resets):
+    past = bench.clock.now() - timedelta(hours=1)
+    resets.declare(expires=past.isoformat(timespec="seconds"))
+
+
+def suspend_by_edit(bench, _resets):
+    bench.edit("task", suspend={"reason": "an incident"})
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [(expire_by_edit, "it has expired"), (suspend_by_edit, "an incident")],
+    ids=["expired", "suspended"],
+)
+def test_edit_that_takes_it_back_while_the_project_stops_brings_it_back(bench, engine, resets, edit, why):
+    bench.oms.set_timing(suspend_s=20.0)
+    engine.everything()
+    engine.until(lambda: resets.stage == "stopping", 0.2)
+    edit(bench, resets)
+    engine.some("shop")
+    engine.until(lambda: resets.stage in ("refused", "done"))
+    assert (RESET in resets.calls, resets.project) == (False, "RUNNING")
+    assert why in resets.entry.reason
 
 
 @pytest.mark.parametrize("stage", [stage.value for stage in Stage if stage.is_under_way and stage is not Stage.SENDING])

@@ -59,6 +59,18 @@ def test_a_later_approval_of_the_same_content_replaces_the_first(store, approval
     assert [given.reason for given in store.approvals().values()] == ["second"]
 
 
+def test_approvals_of_one_plan_are_given_together_or_not_at_all(store, approval, path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON approvals WHEN NEW.task = 'b' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    with pytest.raises(StateStoreError):
+        store.approve(approval("c1"), approval("c2", address="a2", task="b"))
+    assert store.approvals() == {}
+    store.approve(approval("c1"), approval("c2", address="a2"))
+    assert set(store.approvals()) == {"c1", "c2"}
+
+
 def test_an_approval_is_taken_back_once(store, approval):
     store.approve(approval())
     assert [store.disapprove("c1", "not today"), store.disapprove("c1", "not today")] == [True, False]

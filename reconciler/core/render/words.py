@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import unicodedata
 
+from reconciler.core.status import moment
 from reconciler.model import Change, ChangeKind, Commit, Item, Json, Origins, Parameter, Plan, Violation
 
 LONGEST_VALUE = 100
@@ -191,7 +193,8 @@ def _waiting(plan: Plan) -> str:
     if not number or not plan.id.isalnum():
         return ""
     waits = "1 item waits" if number == 1 else f"{number:,} items wait"
-    return f"{waits} for an approval: reconciler approve {plan.id[:SHORT_ID]} --reason TEXT"
+    tasks = "".join(f" --task {shlex.quote(name)}" for name in plan.selection)  # else another plan is meant
+    return f"{waits} for an approval: reconciler approve {plan.id[:SHORT_ID]}{tasks} --reason TEXT"
 
 
 def approval(item: Item) -> str:
@@ -199,6 +202,5 @@ def approval(item: Item) -> str:
     found = item.approval
     if found is None:
         return ""
-    until = found.until.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
     lifts = f"; lifts {', '.join(found.forced)}" if found.forced else ""
-    return safe(f"{found.text} (until {until}{lifts})")
+    return safe(f"{found.text} (until {moment(found.until)}{lifts})")
