@@ -6,6 +6,7 @@ The daemon carries out the same jobs with the same dispatchers, but plans again 
 import threading
 from collections.abc import Mapping
 
+from reconciler.core import position
 from reconciler.core.importing import AWAITED
 from reconciler.dispatch import Dispatcher
 from reconciler.jobs import Job, Result, Status, Tools
@@ -107,7 +108,8 @@ class _Run:
     def _remember(self, job: Job, result: Result) -> None:
         """Leave a trace of what never got as far as an intent: who looks at the state later asks why."""
         if result.status in (Status.PENDING, Status.BLOCKED) and not job.sent:
-            self._tools.store.note(result.status.value, job.item.task, {"message": result.message})
+            rail = {"rail": result.rail} if result.rail else {}
+            self._tools.store.note(result.status.value, job.item.task, {"message": result.message, **rail})
             if job.work.reset is not None:
                 return  # the ledger has its own word for it, and the files are as they were
             record = self._tools.store.record(job.item.address)
@@ -119,7 +121,8 @@ class _Run:
 def keep_records(survey: Survey, tools: Tools) -> None:
     """What a pass records without any call: renamed folders, imported ones that came, fingerprints of another key.
 
-    And before something is recorded for a new address, that a reset which lies there may have been sent already.
+    What a rail held at the last call is forgotten where something else is to be sent by now. And before something is
+    recorded for a new address, that a reset which lies there may have been sent already.
     """
     for entry in survey.doubted:
         tools.store.move_reset(entry, None)
@@ -129,6 +132,8 @@ def keep_records(survey: Survey, tools: Tools) -> None:
         tools.store.set_notified(AWAITED, address, "")
     for address, snapshot in survey.refreshed.items():
         tools.store.refingerprint(address, snapshot)
+    for address in position.outdated(tools.store.notified(position.HELD), survey.plan.items):
+        tools.store.set_notified(position.HELD, address, "")
 
 
 def adopt(item: Item, survey: Survey, tools: Tools, reason: str = "") -> Result:

@@ -87,7 +87,7 @@ class Attempt:
             place = self._sight.find(anew=self._needs_position or self._is_in_doubt())
             request = self._request(place)
         except HeldError as held:
-            return self._in_doubt(None) or job.unsent(held.status, str(held))
+            return self._in_doubt(None) or self._held(held)
         except TemporaryTargetError as error:
             job.attempts += 1
             return self._again(error)
@@ -105,6 +105,14 @@ class Attempt:
             job.before = place.component
         job.attempts += 1
         return self._send(place, request)
+
+    def _held(self, held: HeldError) -> Result:
+        """A result of a job that was held just before its call; a rail that only the call meets is remembered."""
+        if not held.rail:
+            return self._job.unsent(held.status, str(held))
+        reason, item = f"{held.rail}: {held}", self._job.item
+        self._store.set_notified(position.HELD, item.address, position.mark(item, reason))
+        return replace(self._job.unsent(held.status, reason), rail=held.rail)
 
     def _commit(self) -> Commit | None:
         """Who touched the task's files last, for the journal: not to know it is no reason not to call."""
@@ -209,13 +217,16 @@ class Attempt:
 
         Raises:
             HeldError: there is none that a component may be started from.
+            StateStoreError: that it is not held any more cannot be written down.
             TargetError: the server does not tell.
         """
         found, tools = self._sight.position(place), self._tools
-        forced = position.RAIL in self._job.item.forced
-        reason = position.refusal(found, tools.clock.now(), tools.checkpoint_max_age_s, forced=forced)
-        if reason or not isinstance(found, int):
+        if (reason := position.unusable(found)) or not isinstance(found, int):
             raise HeldError(reason)
+        reason = position.bad_age(found, tools.clock.now(), tools.checkpoint_max_age_s)
+        if reason and position.RAIL not in self._job.item.forced:
+            raise HeldError(reason, rail=position.RAIL)
+        self._store.set_notified(position.HELD, self._job.item.address, "")
         if not position.has_clients(config):
             lacking = "/source/clients lacks clients or a clientId"
             raise HeldError(f"{CHECKPOINT_REFERENCE} cannot be filled in: {lacking}")

@@ -311,7 +311,7 @@ class Daemon:
             if not looked:
                 self._rail_rows.write_settings(self._setup.rules)
             elif self._everything is None:
-                self._rail_rows.write(self._passes.rails, whole=True)
+                self._rail_rows.write(self._passes.rails, self._passes.held, whole=True)
         except ReconcilerError as error:
             self._in_trouble(error)
 

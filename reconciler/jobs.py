@@ -55,6 +55,7 @@ class Result:
     ticket: int | None = None
     request_id: str | None = None
     retry_in_s: float | None = None  # for PENDING and UNKNOWN: when trying again makes sense; None: not by itself
+    rail: str = ""  # for BLOCKED: which rail held it just before the call; "" when that was none
 
 
 @dataclass(frozen=True, slots=True)

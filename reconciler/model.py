@@ -194,7 +194,7 @@ class Suspension:
 class Window:
     """Times in which tasks may be called for, or in which they must not be."""
 
-    name: str  # for people: "nights"; of a task's own: "0 of task.json"
+    name: str  # for people: "nights"; of a task's own: "1 of task.json"
     allows: bool  # False: it denies
     cron: str  # when it opens: five fields, as of Debian's cron
     duration_s: int  # how long it stays open, elapsed seconds
@@ -521,6 +521,7 @@ class Outlook:
     position: int | None = None  # where the link is now, unix seconds; None: not looked up, or not known
     rows: int | None = None  # about how many records lie between, at the present rate; None: not known
     problem: str = ""  # why the position is not known although it was looked up
+    position_before: int | None = None  # of one with an unknown outcome: where the link was just before the call
 
     @property
     def shift_s(self) -> int | None:
@@ -612,6 +613,8 @@ class Item:
     content_id: str = ""  # like id, whatever the serial: what approvals bind to
     approval: Approval | None = None  # that lets it go; None when it needs none, or has none
     outlook: Outlook | None = None  # of a reset
+    also: tuple[str, ...] = ()  # further suspensions that hold it, as rails
+    behind: tuple[str, ...] = ()  # rails that hold it as well, behind the first; in no id
 
     @property
     def is_begun_reset(self) -> bool:
@@ -635,8 +638,9 @@ class Rail:
 
     name: str  # as `--force` takes it: "tasks", "window"
     state: RailState
-    text: str = ""  # its setting, or what it holds: "30 % of the tasks, above 5"
+    text: str = ""  # its setting: "more than 30 % of the tasks, and more than 5"
     tasks: int = 0  # how many it holds, or was lifted for
+    found: str = ""  # of one that judges all tasks together and has tripped: what it found, with numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from reconciler import rail_rows
 from reconciler.agenda import Agenda
 from reconciler.apply import adopt, jobs_of, keep_records
 from reconciler.attempt import CAPPED_ATTEMPTS
-from reconciler.core import rails
+from reconciler.core import position, rails
 from reconciler.core.backoff import delay_s
-from reconciler.core.ledger import is_open
 from reconciler.core.limits import PATIENT
 from reconciler.core.policy import Policy
 from reconciler.core.rails import Grip
 from reconciler.core.status import State, TaskStatus, status_of, together
-from reconciler.errors import ReconcilerError
+from reconciler.errors import DesiredStateError, ReconcilerError
 from reconciler.events import Notice, PassEnded
 from reconciler.inventory import Known
 from reconciler.jobs import Job, Result, Status, Tools
@@ -90,12 +90,14 @@ class Passes:
         self._labels: dict[str, dict[str, str]] = {}  # {task: its labels}, where it has some: those of an orphan too
         self._invalid: dict[str, int] = {}  # {task: how many of its files are wrong}
         self._grips: dict[str, Grip] = {}  # {task: what rails have to do with it}, where they have anything
-        self._tripped: frozenset[str] = frozenset()  # rails that tripped whatever they hold
+        self._tripped: dict[str, str] = {}  # {rail that tripped whatever it holds: what it found, or ""}
+        self._marks: Mapping[str, str] = {}  # what a rail held just before a call, see `core.position`
         self._guard = threading.Lock()
         self.frozen = ""  # why nothing is sent at all
         self.limits: frozenset[str] = frozenset()  # of the run, that hold what they count
         self.revision = ""
         self.resets: tuple[ResetEntry, ...] = ()  # the ledger, as the last look found it
+        self._open_resets: tuple[ResetEntry, ...] = ()
 
     @property
     def invalid_files(self) -> int:
@@ -106,6 +108,11 @@ class Passes:
     def rails(self) -> tuple[Rail, ...]:
         """How every rail stands, over all tasks."""
         return rails.states(self._rules, rails.count(self._grips.values(), self._tripped))
+
+    @property
+    def held(self) -> rail_rows.Names:
+        """Tasks of every rail that holds some, or was lifted for some."""
+        return rail_rows.names(self._grips)
 
     def renew(self, reconciler: Reconciler, rules: Policy, tools: Tools) -> None:
         """Look with another configuration from now on."""
@@ -124,6 +131,7 @@ class Passes:
             self._take_in(survey, self._states.names())
         except ReconcilerError as error:
             self._targets.withdraw_all()  # nobody knows whether it is still meant
+            self._bring_back(error)
             return self._ended(cause, 0, began, problem=str(error))
         except Exception as error:  # noqa: BLE001 - the border: what goes wrong in a look must not end the daemon
             self._targets.withdraw_all()
@@ -137,6 +145,7 @@ class Passes:
             self._take_in(self._reconciler.look(self._rules, names, most=MOST_WORK), names)
         except ReconcilerError as error:
             self._agenda.add(names, PROBLEM_S)
+            self._bring_back(error)
             return self._ended(cause, len(names), began, problem=str(error))
         except Exception as error:  # noqa: BLE001 - likewise
             self._agenda.add(names, DEFECT_S)
@@ -166,9 +175,10 @@ class Passes:
         self.frozen = survey.plan.remarks[0] if survey.plan.frozen else ""
         self.revision = survey.plan.revision
         tripped = (rail for rail in survey.plan.rails if rail.state is RailState.TRIPPED)
-        self._tripped = frozenset(rail.name for rail in tripped if not rail.tasks)
+        self._tripped = {rail.name: rail.found for rail in tripped if rail.found or not rail.tasks}
         if not survey.plan.frozen:
             keep_records(survey, self._tools)
+        self._marks = self._tools.store.notified(position.HELD)
         jobs = {job.item.id: job for job in jobs_of(survey) if job.item.is_begun_reset or not survey.plan.frozen}
         items = _by_task(survey.plan.items)
         under_way_first = sorted(items.values(), key=lambda pair: not _is_any_under_way(pair, survey.records))
@@ -207,9 +217,23 @@ class Passes:
 
     def _follow_resets(self, survey: Survey) -> None:
         """Look again at what waits for resets when another one is open, or one is no more."""
-        before, self.resets = self.resets, tuple(survey.resets.values())
-        if {entry.key for entry in filter(is_open, before)} != {entry.key for entry in filter(is_open, self.resets)}:
+        before, self._open_resets = self._open_resets, survey.open_resets
+        self.resets = tuple(survey.resets.values())
+        if {entry.key for entry in before} != {entry.key for entry in survey.open_resets}:
             self._agenda.add(self._waiting_for_reset)
+
+    def _bring_back(self, error: ReconcilerError) -> None:
+        """Go on with resets that were begun though nobody knows what is wanted now: their projects may be stopped."""
+        if not isinstance(error, DesiredStateError):
+            return
+        try:
+            survey = self._reconciler.begun(self._rules)
+            self._follow_resets(survey)
+            jobs = {job.item.id: job for job in jobs_of(survey)}
+            findings = [self._settle(item, (), jobs, survey) for item in survey.plan.items]
+            self._states.put(finding for finding in findings if finding is not None)
+        except ReconcilerError:
+            return  # then nothing can be done before the next look
 
     def _settle(self, item: Item, more: tuple[Item, ...], jobs: Mapping[str, Job], survey: Survey) -> Finding | None:
         """Do about one task what is to be done, and say how it is; None: the next look says it."""
@@ -244,7 +268,7 @@ class Passes:
 
     def _note(self, items: tuple[Item, ...], expires: datetime | None) -> None:
         """Remember what rails have to do with a task, and look again when a hold, an approval or a reset of it ends."""
-        task, grip = items[0].task, rails.grip(items)
+        task, grip = items[0].task, rail_rows.grip(items, self._marks)
         self._grips.pop(task, None)
         if grip.matters:
             self._grips[task] = grip
@@ -277,6 +301,9 @@ class Passes:
             if tried is not None and tried.content != job.content:
                 del self._tries[slot]  # newer content waits for nothing
                 tried = None
+            if tried is not None and tried.result.rail in job.item.forced:
+                del self._tries[slot]  # what held it was lifted meanwhile
+                tried = None
         job.capped = tried.capped if tried else 0
         wait_s = tried.due - self._clock.monotonic() if tried else 0.0
         if wait_s > 0:
@@ -288,11 +315,14 @@ class Passes:
     def _status(self, item: Item, record: Record | None) -> TaskStatus:
         job = self._targets.job(item.task)
         trouble = self._targets.trouble(item.target)
-        status = status_of(item, record, calling=False, trouble=trouble, daemon=True)
+        met = position.held(self._marks, item)
+        status = status_of(item, record, calling=False, trouble=trouble, daemon=True, met=met)
         if job is not None and record is not None and record.condition in _UNDER_WAY:
             return _under_way(status, item, record)
         with self._guard:
             tried = self._tries.get((item.task, item.intended is Action.RESET))
+        if met and status.state is State.BLOCKED and tried is not None:
+            status = replace(status, until=self._until(tried))
         if status.state is not State.OUT_OF_SYNC:
             return self._looked_again(status, tried)
         if trouble:
@@ -315,14 +345,18 @@ class Passes:
         return status
 
     def _tried(self, status: TaskStatus, item: Item, tried: _Try) -> TaskStatus:
-        wait_s = tried.due - self._clock.monotonic()
-        until = (self._clock.now() + timedelta(seconds=wait_s)).replace(microsecond=0) if wait_s > 0 else None
+        until = self._until(tried)
         if tried.result.status is Status.BLOCKED:
             step = "wait: it is looked at again by itself"
             return replace(status, state=State.BLOCKED, reason=tried.result.message, until=until, next_step=step)
         ended = "was not clearly answered" if tried.result.status is Status.UNKNOWN else "had no effect"
         reason = f"{item.reason}; the last attempt {ended}: {tried.result.message}"
         return replace(status, reason=reason, until=until, next_step="wait: it is tried again by itself")
+
+    def _until(self, tried: _Try) -> datetime | None:
+        """When the next try is due; None when that is now."""
+        wait_s = tried.due - self._clock.monotonic()
+        return (self._clock.now() + timedelta(seconds=wait_s)).replace(microsecond=0) if wait_s > 0 else None
 
     def _looked_again(self, status: TaskStatus, tried: _Try | None) -> TaskStatus:
         if status.state is not State.UNCONFIRMED or tried is None:

@@ -134,6 +134,7 @@ class Wanted:
     revisions: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()  # Condition.value
     limit: int = 50
+    also: tuple[str, ...] = ()  # beside tasks: rows that have just this in their place, "*" or "*team=shop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +202,17 @@ class StateStore(Protocol):
     def take_over(self, address: str, task: str) -> None:
         """An orphan's address now belongs to another directory."""
 
-    def forget(self, address: str) -> None:
-        """Drop the record of an orphan; the journal stays."""
+    def forget(self, address: str, *, reason: str = "", by: str = "") -> None:
+        """Drop the record of an orphan; the journal stays, and says why and by whose account."""
 
     def retry(self, address: str) -> None:
         """Clear FAILED, RETRYING and the count of unknown attempts; open intents stay."""
 
-    def suspend(self, task: str, suspension: Suspension) -> None:
-        """Record a suspension; task "*" means all, "*team=shop" those with that label."""
+    def suspend(self, task: str, suspension: Suspension, *, by: str = "") -> None:
+        """Record a suspension by an account; task "*" means all, "*team=shop" those with that label."""
 
-    def resume(self, task: str) -> bool:
-        """Take a suspension back; False when there was none."""
+    def resume(self, task: str, *, by: str = "") -> bool:
+        """Take a suspension back, by an account; False when there was none."""
 
     def suspensions(self) -> Mapping[str, Suspension]:
         """`{task: Suspension}`, with "*" for all and "*team=shop" for a label."""

@@ -59,8 +59,10 @@ class Survey:
     defects: Mapping[str, Exception]  # {task: what went wrong in us}: their items say that they are invalid
     left: frozenset[str]  # tasks with something to do whose work was not kept: look at them again
     tripped: Mapping[str, str] = field(default_factory=dict)  # {limit of the run: what is too much}
+    foreseen: Mapping[str, str] = field(default_factory=dict)  # likewise, if what waits for somebody's word went too
     unsettled: frozenset[str] = frozenset()  # others that a limit holds or releases from now on: look at them again
     resets: Mapping[ResetKey, ResetEntry] = field(default_factory=dict)  # the ledger, as it was when the plan was made
+    open_resets: tuple[ResetEntry, ...] = ()  # of it: under way, or unknown
     expiries: Mapping[str, datetime] = field(default_factory=dict)  # {task: when its reset is sent no more}
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # secrets that a server may quote about resets
     arrived: frozenset[str] = frozenset()  # Address.ids whose files were imported, and are there by now
@@ -107,7 +109,7 @@ class _Look:
     open_resets: Mapping[str, ResetEntry] = field(init=False)  # {Address.id: it}: under way, or unknown; seldom any
 
     def __post_init__(self) -> None:
-        self.open_resets = {entry.address: entry for entry in self.around.resets.values() if ledger.is_open(entry)}
+        self.open_resets = {entry.address: entry for entry in self.around.open_resets}
 
     def keep(self, item: Item, work: Work) -> None:
         """Keep what carrying an item out needs, unless there is enough of that already."""
@@ -160,6 +162,7 @@ class Reconciler:
         self._inventory = Inventory(validator, None if caps is None else partial(facts_of, catalogue=catalogue))
         self._tally = Tally()  # what every task would send, as it was seen last
         self._tripped: frozenset[str] = frozenset()  # limits of the run, as of the last look
+        self._foretold: frozenset[str] = frozenset()  # likewise, and those that would hold what waits for a word
 
     def survey(self, rules: Policy, selection: Iterable[str] = (), *, most: int | None = None) -> Survey:
         """Plan for the selected tasks; rails that concern the whole fleet look at all of it.
@@ -228,6 +231,19 @@ class Reconciler:
         now = (entry.name for entry in self._source.entries(folder))
         return frozenset(now) | self._inventory.names_below(folder)
 
+    def begun(self, rules: Policy) -> Survey:
+        """Resets that were begun, where the desired state cannot be read: nobody knows whether they are still meant.
+
+        Raises:
+            StateStoreError: the state cannot be read either.
+            DesiredStateError: nor is anything known of any task.
+        """
+        look = self._begin(rules, lambda _task: True, None)
+        self._go_on_with_resets(look, ())
+        plan = fleet.assemble(look.found.items, "", rules)
+        survey = Survey(plan, look.found.work, {}, {}, {}, {}, {}, look.records, {}, frozenset())
+        return replace(survey, resets=look.around.resets, open_resets=look.around.open_resets)
+
     def _begin(self, rules: Policy, chosen: Callable[[str], bool], most: int | None) -> "_Look":
         records = self._store.records()
         around = self._surroundings(rules, records)
@@ -238,7 +254,7 @@ class Reconciler:
         """The plan of what was found, *names* being the tasks whose weight may be another one than before."""
         found, inventory = look.found, self._inventory
         self._settle_clashes(look)
-        self._go_on_with_resets(look)
+        self._go_on_with_resets(look, inventory.valid().values())
         undeclared = (look.records[address] for address in inventory.undeclared(look.records))
         lost = [record for record in undeclared if not inventory.is_unreadable(record.task)]
         awaited = [one for one in lost if one.address in look.awaited and not inventory.is_valid(one.task)]
@@ -250,9 +266,10 @@ class Reconciler:
         frozen = self._frozen(len(look.records) - len(awaited), orphans)
         if frozen:
             found.items = list(fleet.freeze(found.items, frozen, look.around))
+            self._end_resets(look)
         limited, unsettled = self._limit(look, names)
         plan = fleet.assemble(found.items, self._revision(inventory), look.around.policy, frozen)
-        stand = rails.of_plan(plan.items, look.around, frozen=bool(frozen))
+        stand = rails.of_plan(plan.items, look.around, frozen=frozen, limits=limited.tripped)
         plan = replace(plan, remarks=(*plan.remarks, *limited.remarks, *self._source.remarks), rails=stand)
         return Survey(
             plan,
@@ -266,9 +283,11 @@ class Reconciler:
             found.defects,
             frozenset(found.left),
             resets=look.around.resets,
+            open_resets=look.around.open_resets,
             expiries=found.expiries,
             hidden=frozenset(found.hidden),
             tripped=limited.tripped,
+            foreseen=limited.foreseen,
             unsettled=unsettled,
             arrived=look.awaited.difference(inventory.undeclared(look.awaited)),
             doubted=tuple(found.doubted),
@@ -278,7 +297,7 @@ class Reconciler:
         """Hold what is too much at once, counted over all tasks.
 
         Returns:
-            How the limits stand; and other tasks that one of them holds or releases from now on.
+            How the limits stand; and other tasks that one of them holds or releases from now on, or would.
         """
         found = look.found
         for name in names:
@@ -289,9 +308,12 @@ class Reconciler:
             held = {item.id for item in found.items if item.rail in standing.tripped}
             found.work = {number: work for number, work in found.work.items() if number not in held}
             found.left &= {item.task for item in found.items if item.action.sends or item.action is Action.ADOPT}
-        turned = self._tripped ^ standing.tripped.keys()
-        self._tripped = frozenset(standing.tripped)
-        return standing, self._tally.counting(turned) - {*names} if turned else frozenset()
+        foretold = frozenset((*standing.tripped, *standing.foreseen))
+        turned, turned_for_waiting = self._tripped ^ standing.tripped.keys(), self._foretold ^ foretold
+        self._tripped, self._foretold = frozenset(standing.tripped), foretold
+        if not (turned or turned_for_waiting):
+            return standing, frozenset()
+        return standing, self._tally.counting(turned, turned_for_waiting) - {*names}
 
     def _revision(self, inventory: Inventory) -> str:
         return self._source.revision or inventory.revision()
@@ -302,8 +324,9 @@ class Reconciler:
         if not fleet.has_vanished(known, vanished, self._inventory.count()):
             return ""
         return (
-            f"{vanished} of {known} known tasks are gone: nothing is called until that is meant;"
-            " reconciler forget --vanished, or --force vanished"
+            f"{vanished} of {known} known tasks are gone: nothing is called until that is meant; restore the"
+            " directories, or reconciler forget --vanished; to go on without either, apply --force vanished --reason"
+            " TEXT (with the daemon stopped)"
         )
 
     def adopt(self, selection: Iterable[str], *, reason: str, only_new: bool) -> Mapping[str, Adoption]:
@@ -470,9 +493,9 @@ class Reconciler:
         if task.reset is not None and task.reset.expires is not None and not resets.is_settled(task, look.around):
             look.found.expiries[task.name] = task.reset.expires
 
-    def _go_on_with_resets(self, look: "_Look") -> None:
+    def _go_on_with_resets(self, look: "_Look", taken: Iterable[Address]) -> None:
         """Those that were begun for an address that no valid task has any more: their projects may be stopped."""
-        valid = {address.id for address in self._inventory.valid().values()} if look.open_resets else set()
+        valid = {address.id for address in taken} if look.open_resets else set()
         for entry in look.open_resets.values():
             if entry.address not in valid and look.chosen(entry.task):
                 item, order = resets.gone(entry, look.around)
@@ -480,6 +503,16 @@ class Reconciler:
                 record = look.records.get(entry.address)
                 if item.action is Action.RESET:
                     look.keep(item, Work(hollow(ledger.task_of(entry)), Base(record), order))
+
+    def _end_resets(self, look: "_Look") -> None:
+        """Where all is frozen, those that were begun send nothing further, and their projects go on."""
+        entries = {entry.key: entry for entry in look.around.open_resets}
+        frozen = "vanished" not in look.around.policy.forced
+        for index, item in enumerate(look.found.items):
+            if frozen and item.action is Action.RESET and item.outlook is not None and item.is_begun_reset:
+                ended, order = resets.gone(entries[item.outlook.key], look.around)
+                look.found.items[index] = replace(item, reason=ended.reason)
+                look.found.work[item.id] = replace(look.found.work[item.id], reset=order)
 
     def _prepare(
         self, task: Task, record: Record | None, key: bytes, used: dict[tuple[str, str], str]

@@ -17,9 +17,10 @@ BUSY_PROJECT = ("RUNNING_MODIFYING", "RUNNING_MERGING")
 class HeldError(Exception):
     """Nothing is sent, for a reason seen only now."""
 
-    def __init__(self, reason: str, status: Status = Status.BLOCKED) -> None:
+    def __init__(self, reason: str, status: Status = Status.BLOCKED, rail: str = "") -> None:
         super().__init__(reason)
         self.status = status
+        self.rail = rail
 
 
 class Sight:

@@ -81,9 +81,10 @@ class States:
     def _state(self, finding: Finding, before: TaskState | None) -> TaskState:
         status = finding.status
         since = status.since
-        if since is None:
-            same = before is not None and before.state == status.state.value
-            since = before.since if before is not None and same else self._clock.now()
+        if before is not None and (since is None or since < before.since):  # a reset leaves no trace in the record
+            since = before.since if before.state == status.state.value else self._clock.now()
+        elif since is None:
+            since = self._clock.now()
         return TaskState(
             task=status.task,
             state=status.state.value,

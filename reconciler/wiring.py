@@ -1,7 +1,7 @@
 """The one place that picks the adapters."""
 
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from reconciler.errors import (
 )
 from reconciler.events import Event, Listener
 from reconciler.jobs import Tools, no_history
-from reconciler.model import NO_ORIGINS, SECTIONS, Commit, Item, Origins, Plan, Severity
+from reconciler.model import NO_ORIGINS, SECTIONS, Commit, Item, Origins, Plan, ResetEntry, ResetKey, Severity
 from reconciler.ports import Source, StateStore, Target
 from reconciler.reconcile import Reconciler
 from reconciler.source import DirectorySource
@@ -200,14 +200,16 @@ LOOK_S = 5.0
 """How long a server may be silent when it is asked for the sake of a report only."""
 
 
-def with_outlook(settings: Settings, items: Iterable[Item], hide: Collection[str]) -> tuple[Item, ...]:
+def with_outlook(
+    settings: Settings, items: Iterable[Item], hide: Collection[str], ledger: Mapping[ResetKey, ResetEntry]
+) -> tuple[Item, ...]:
     """Items of a plan, the resets among them with how far they move their links; see `reconciler.outlook`."""
     found = tuple(items)
     if not any(item.outlook for item in found):
         return found
     from reconciler.outlook import with_outlook as looked_up
 
-    return looked_up(found, target_factory(settings, read_s=LOOK_S), hide)
+    return looked_up(found, target_factory(settings, read_s=LOOK_S), hide, ledger)
 
 
 def target_factory(settings: Settings, *, read_s: float = 60.0) -> Callable[[str, Collection[str]], Target]:

@@ -224,7 +224,7 @@ def test_a_suspension_in_task_json_suspends(fleet):
     fleet.put(task={"suspend": {"reason": "wait", "until": "2026-12-01T00:00:00Z"}}, sink={"workerNum": "17"}).commit()
     item = fleet.item()
     assert (item.action.value, item.rail) == ("suspended", "suspend in task.json")
-    assert item.remarks[-1] == 'task.json: suspend: none -> "wait (until 2026-12-01T00:00:00+00:00)"'
+    assert item.remarks[-1] == 'task.json: suspend: none -> "wait (until 2026-12-01 00:00:00Z)"'
 
 
 def test_the_same_list_in_another_order_is_not_told(fleet):

@@ -6,8 +6,8 @@ import pytest
 from reconciler import rail_rows
 from reconciler.core import rails
 from reconciler.core.policy import Mode, Policy
-from reconciler.core.rails import Counts
-from reconciler.model import RailState
+from reconciler.core.rails import Counts, Grip
+from reconciler.model import Action, Item, Plan, Rail, RailState
 from reconciler.rail_rows import RailRows
 from reconciler.state.sqlite import SqliteStore
 
@@ -26,8 +26,8 @@ def told(store, kind="rail"):
     return [row.detail["message"] for row in reversed(store.history("", 100)) if row.kind == kind]
 
 
-def write(rows, held=None, lifted=None, *, whole=True, rules=ASK):
-    rows.write(rails.states(rules, Counts(held or {}, lifted or {})), whole=whole)
+def write(rows, held=None, lifted=None, named=None, *, whole=True, rules=ASK):
+    rows.write(rails.states(rules, Counts(held or {}, lifted or {})), named or {}, whole=whole)
 
 
 # --- how they are set ----------------------------------------------------------------------------------------------
@@ -138,3 +138,74 @@ def test_nothing_is_written_while_nothing_changes(store, tmp_path):
     before = (tmp_path / "state.db-wal").stat().st_size
     write(rows, {"window": 1})
     assert (tmp_path / "state.db-wal").stat().st_size == before
+
+
+def test_what_a_rail_found_is_told_with_numbers_and_kept(store):
+    found = {"vanished": "6 of 12 known tasks are gone", "tasks": "8 of 20 tasks"}
+    stand = rails.states(AUTO, Counts({"vanished": 0, "tasks": 8}, found=found))
+    RailRows(store).write(stand, {}, whole=True)
+    assert told(store) == ["vanished tripped: 6 of 12 known tasks are gone", "tasks tripped: 8 of 20 tasks"]
+    assert rail_rows.said(store) == stand
+
+
+# --- whom they hold ------------------------------------------------------------------------------------------------
+
+MANY = tuple(f"t{number:02}" for number in range(30))
+
+
+def names(store):
+    """(state, names) of rows, oldest first."""
+    rows = reversed(store.history("", 100))
+    return [(row.detail["state"], row.detail["names"]) for row in rows if row.kind == "rail"]
+
+
+def test_a_row_names_tasks_and_that_of_a_release_all_that_were_held(store):
+    rows = RailRows(store)
+    write(rows, {"window": 1}, named={"window": ("b",)})
+    write(rows, {"window": 1}, named={"window": ("a",)})
+    write(RailRows(store))  # after a restart
+    assert names(store) == [("tripped", ["b"]), ("released", ["b", "a"])]
+
+
+def test_a_row_names_those_that_a_rail_was_lifted_for(store):
+    rows = RailRows(store)
+    write(rows, {"window": 2}, named={"window": ("a", "b")})
+    write(rows, {}, {"window": 1}, {"window": ("c",)})
+    write(rows)
+    assert names(store) == [("tripped", ["a", "b"]), ("overridden", ["c"]), ("released", ["c"])]
+
+
+def test_what_is_not_always_listed_names_tasks_when_it_is_released(store):
+    rows = RailRows(store)
+    write(rows, {"lost_secret": 1}, named={"lost_secret": ("a",)})
+    write(rows)
+    assert names(store)[-1] == ("released", ["a"])
+
+
+def test_no_row_names_more_than_some_tasks(store):
+    held = {task: Grip(frozenset({"window"})) for task in reversed(MANY)}
+    found = rail_rows.names(held)
+    assert found == {"window": MANY[: rail_rows.NAMED]}
+    rows = RailRows(store)
+    write(rows, {"window": 30}, named={"window": MANY[10 : 10 + rail_rows.NAMED]})
+    write(rows, {"window": 30}, named=found)
+    write(rows)
+    assert [len(row) for _, row in names(store)] == [rail_rows.NAMED] * 2
+
+
+def test_a_text_of_a_release_that_named_no_tasks_is_read(store):
+    store.set_notified(*rail_rows.STAND, '[["window", "tripped", "", 1]]')
+    write(RailRows(store))
+    assert names(store) == [("released", [])]
+
+
+def test_what_only_a_call_meets_is_seen_beside_what_it_was_lifted_for():
+    lifted = Rail("checkpoint", RailState.OVERRIDDEN, "positions older than 3600 s", 1)
+    item = Item("id", "shop", Action.UPDATE_DELETE, "", address="a", content_id="c")
+    plan = Plan("", "", (item,), rails=(Rail("mode", RailState.OFF), lifted))
+    assert rail_rows.of_plan(plan, {}) == plan.rails
+    (_, found) = rail_rows.of_plan(plan, {"a": "c checkpoint: old"})
+    assert (found.state, found.tasks) == (RailState.TRIPPED, 1)
+    assert found.text == "positions older than 3600 s; lifted for 1 task"
+    assert rail_rows.grips(plan.items, {"a": "c checkpoint: old"}) == {"shop": Grip(frozenset({"checkpoint"}))}
+    assert rail_rows.grips(plan.items, {"a": "other checkpoint: old"}) == {}

@@ -249,6 +249,18 @@ def test_task_that_comes_back_while_the_store_fails_is_kept(states, store):
     assert store.states()["shop"].state == "invalid"
 
 
+def test_a_state_that_comes_back_without_a_word_in_the_record_is_as_old_as_its_return(states, store, clock):
+    long_ago = clock.now() - timedelta(minutes=9)
+    states.put([finding(since=long_ago)])
+    states.put([finding(state=State.APPLYING)])  # a reset: the record is the same before and after
+    back = clock.now()
+    states.put([finding(since=long_ago)])
+    assert store.states()["shop"].since >= back
+    said = store.states()["shop"].since
+    states.put([finding(since=long_ago, reason="again")])
+    assert store.states()["shop"].since == said
+
+
 # --- counts --------------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.config import Settings
-    from reconciler.core.policy import Policy
+    from reconciler.core.policy import Mode, Policy
     from reconciler.jobs import Result
     from reconciler.model import Item, JsonObject
     from reconciler.reconcile import Reconciler, Survey
@@ -121,6 +121,7 @@ class _Request:
         from reconciler import wiring
 
         settings = self._session.settings()
+        self._check_mode(settings.policy.mode)
         store = wiring.open_store(settings, read_only=False)
         try:
             return self._apply(settings, store, open_files(settings, store))
@@ -175,19 +176,34 @@ class _Request:
         files.record(store)
         self._write_down_rails(store, survey, settings.policy)
         with _interruptible():
-            return carry_out(survey, wiring.tools(settings, store, self._progress), self._options.reason)
+            results = carry_out(survey, wiring.tools(settings, store, self._progress), self._options.reason)
+        self._write_down_rails(store, survey, settings.policy)  # one may have held something just before a call
+        return results
 
     def _write_down_rails(self, store: "SqliteStore", survey: "Survey", called: "Policy | None" = None) -> None:
         """For the journal: which rails hold something; and how they are set, where calls are made by that."""
+        from reconciler import rail_rows
         from reconciler.cli.view import daemon_of
-        from reconciler.rail_rows import RailRows
+        from reconciler.core.position import HELD
 
-        rows = RailRows(store)
+        rows, plan = rail_rows.RailRows(store), survey.plan
         if called is not None:
             rows.write_settings(called)
         elif daemon_of(store) is not None:
             return  # it writes them down itself
-        rows.write(survey.plan.rails, whole=not (self._options.tasks or self._saved))
+        marks = store.notified(HELD)
+        held = rail_rows.names(rail_rows.grips(plan.items, marks))
+        rows.write(rail_rows.of_plan(plan, marks), held, whole=not (self._options.tasks or self._saved))
+
+    def _check_mode(self, mode: "Mode") -> None:
+        """Refuse what nothing could let go: an approval is of a difference, and --resend is for where there is none."""
+        from reconciler.core.policy import Mode
+
+        if self._options.resend and mode is Mode.APPROVE:
+            raise click.UsageError(
+                '--resend under policy.mode "approve": every call needs an approval, and approve knows no resend,'
+                ' only differences; set policy.mode = "auto" for it'
+            )
 
     def _rules(self, settings: "Settings", files: Files, tasks: tuple[str, ...]) -> "Policy":
         from reconciler.reconcile import is_chosen
@@ -237,7 +253,7 @@ class _Request:
         from reconciler.core.render import text
 
         if self._options.format == "text":
-            items = wiring.with_outlook(settings, survey.plan.items, survey.hidden)
+            items = wiring.with_outlook(settings, survey.plan.items, survey.hidden, survey.resets)
             plan = replace(survey.plan, items=items, selection=self._options.tasks)
             origins = wiring.origins(files.source, plan)
             self._session.print(text.lines(plan, str(settings.desired_state), origins=origins))
@@ -376,7 +392,7 @@ def _counts(survey: "Survey", results: "tuple[Result, ...]") -> dict[str, int]:
     from collections import Counter
 
     from reconciler.core.fleet import summary
-    from reconciler.model import Action
+    from reconciler.core.render import text
 
     planned = summary(survey.plan)
     ended = Counter(result.status.value for result in results)
@@ -384,9 +400,8 @@ def _counts(survey: "Survey", results: "tuple[Result, ...]") -> dict[str, int]:
     counts = {word: ended[word] for word in words}
     counts["blocked"] = ended["blocked"] + planned["blocked"]
     counts["failed"] += planned["failed"]
-    untouched = {word: planned[key] for key, word in _UNTOUCHED.items()}
-    untouched["unchanged"] -= sum(result.action is Action.NOOP for result in results)  # those that were looked at
-    return {**counts, **untouched}
+    counts["unchanged"] = len(text.untouched(survey.plan) - {result.task for result in results})
+    return {**counts, **{word: planned[word] for word in _UNTOUCHED}}
 
 
-_UNTOUCHED = {"noop": "unchanged", "invalid": "invalid", "orphaned": "orphaned", "suspended": "suspended"}
+_UNTOUCHED = ("invalid", "orphaned", "suspended")

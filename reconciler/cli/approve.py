@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -24,11 +25,11 @@ from reconciler.core.policy import FORCIBLE
 from reconciler.core.status import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.config import Settings
     from reconciler.model import Approval, Item, Plan
-    from reconciler.reconcile import Reconciler
+    from reconciler.reconcile import Reconciler, Survey
     from reconciler.state.sqlite import SqliteStore
 
 VALID = timedelta(hours=24)
@@ -87,7 +88,9 @@ def _check_usage(force: tuple[str, ...], reason: str, *, revoke: bool) -> None:
         raise click.UsageError("--revoke takes approvals back as they are: it goes without --force")
     for rail in force:
         if rail in _OF_THE_RUN:
-            raise click.UsageError(f"{rail} concerns the whole run, not one item: reconciler apply --force {rail}")
+            raise click.UsageError(
+                f"{rail} concerns the whole run, not one item: stop the daemon, reconciler apply --force {rail}"
+            )
         if rail not in FORCIBLE:
             these = ", ".join(name for name in FORCIBLE if name not in _OF_THE_RUN)
             raise click.UsageError(f'"{rail}" is no rail that can be forced; these can: {these}')
@@ -121,6 +124,7 @@ class _Request:
         self._asked = asked
         self._is_json = format_ == "json"
         self._hidden: frozenset[str] = frozenset()  # secrets that no server may be quoted with
+        self._rest: Callable[[], Survey] | None = None  # plans again for all tasks, where a limit may hold some then
 
     # --- giving ------------------------------------------------------------------------------------------------------
 
@@ -138,6 +142,7 @@ class _Request:
             self._show(chosen)
         self._store.approve(*given)  # as one: a daemon counts what is approved together before the first of it goes
         self._conclude("approved", plan.id, given)
+        self._say_what_is_too_much(plan, {item.content_id for item in chosen})
         return 0
 
     def _plans(self) -> "tuple[Plan | None, Mapping[str, Item]]":
@@ -163,6 +168,8 @@ class _Request:
         for selection in dict.fromkeys(((), asked.tasks, of_file)):
             survey = reconciler.survey(self._settings.policy, selection, most=0)
             plan, self._hidden = survey.plan, survey.hidden
+            if selection or survey.tripped or survey.foreseen:
+                self._rest = partial(reconciler.survey, self._settings.policy, most=0)
             seen = seen or plan.id
             if plan.id.startswith(asked.id):
                 if asked.file:
@@ -228,9 +235,23 @@ class _Request:
         from reconciler.core.render import text
         from reconciler.model import NO_ORIGINS
 
-        for item in wiring.with_outlook(self._settings, items, self._hidden):
+        for item in wiring.with_outlook(self._settings, items, self._hidden, self._store.resets()):
             self._session.print(text.item_lines(item, str(self._settings.desired_state), NO_ORIGINS))
             self._session.print([()])
+
+    def _say_what_is_too_much(self, plan: "Plan", approved: "set[str]") -> None:
+        """Of what was approved, say what a limit of all tasks together holds now."""
+        from reconciler.core import limits
+
+        survey = self._rest() if self._rest is not None else None
+        items = [item for item in survey.plan.items if item.content_id in approved] if survey is not None else []
+        held = {rail for item in items if limits.is_of_the_run(item.reason) for rail in (item.rail, *item.behind)}
+        found = {rail: text for rail, text in survey.tripped.items() if rail in held} if survey is not None else {}
+        for remark in limits.tripped_remarks(found):
+            warn(remark)
+        if found:
+            forces = " ".join(f"--force {rail}" for rail in found)
+            warn(f"to send it all the same: reconciler approve {plan.id[:_DIGITS]} {forces} --reason TEXT")
 
     def _say_why_not(self, plan: "Plan") -> None:
         """Nothing waits: of what is asked for, say what holds it, or that it goes anyway."""

@@ -96,8 +96,8 @@ def still(settings: Settings, store: SqliteStore, given: Collection[str], withou
     try:
         for task in _meant(settings, store, given):
             held = policy.suspended(task, records.get(task.address.id), around)
-            if held is not None:
-                found.setdefault(held.rail, []).append(task.name)
+            for rail in (held.rail, *held.also) if held is not None else ():
+                found.setdefault(rail, []).append(task.name)
     except DesiredStateError:
         return
     for rail, names in found.items():

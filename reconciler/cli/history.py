@@ -1,5 +1,6 @@
 """`reconciler history`: what was done, and what components had been told at any time. It changes nothing."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import click
 from reconciler.cli.common import Session, format_option, pass_session, print_json, tasks_argument, warn
 from reconciler.cli.table import print_table
 from reconciler.cli.times import beginning, end
+from reconciler.core.arrival import as_time
 from reconciler.core.render.words import commit as commit_text
 from reconciler.core.status import moment
 from reconciler.model import Commit, Condition
@@ -21,7 +23,21 @@ if TYPE_CHECKING:
 _LIMIT = 50
 _PLAN_DIGITS = 12
 _HEADS = ("at", "task", "what", "action", "outcome", "ticket", "revision", "plan", "commit", "detail")
-_NAMED = ("target", "kind", "ref", "message", "by", "reason", "from", "to", "until", "attempt", "forced")
+_NAMED = (
+    "target",
+    "kind",
+    "ref",
+    "request",
+    "message",
+    "by",
+    "reason",
+    "from",
+    "to",
+    "until",
+    "attempt",
+    "forced",
+    "names",
+)
 """What the table says of a row's detail, in this order."""
 
 
@@ -58,7 +74,8 @@ def history(
 ) -> int:
     """Show what was done, newest first.
 
-    TASK may be a folder of tasks; without one, rows of all tasks and of none are shown. A TIME is a date or a time such
+    TASK may be a folder of tasks; without one, rows of all tasks and of none are shown. With one, also those of rails
+    that name it, and suspensions of all tasks, or of a label that it has. A TIME is a date or a time such
     as 2026-11-20 or 2026-11-20T21:00, in UTC unless it ends with a zone such as +01:00, or how long ago: 90m, 2h, 7d.
     REV is a revision or its beginning (four characters or more), or with source "git" any name of a commit.
 
@@ -84,7 +101,8 @@ def history(
             _print_told(session, settings, store, at, task, format_)
         else:
             names = tuple(name.rstrip("/") for name in task)
-            wanted = Wanted(names, since, until, _revisions(settings, store, rev), outcomes, limit or _LIMIT)
+            revisions, also = _revisions(settings, store, rev), _several(settings, store, names)
+            wanted = Wanted(names, since, until, revisions, outcomes, limit or _LIMIT, also)
             _print_rows(session, store, wanted, format_)
     finally:
         store.close()
@@ -103,6 +121,23 @@ def _revisions(settings: "Settings", store: "SqliteStore", rev: str | None) -> t
     return () if rev is None else (past.revision(settings, store, "--rev", rev),)
 
 
+def _several(settings: "Settings", store: "SqliteStore", names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of suspensions of several tasks that held these: of all, and of the labels that they have now."""
+    from reconciler import wiring
+    from reconciler.core.policy import ALL_TASKS, label_key
+    from reconciler.errors import DesiredStateError
+
+    held = store.wide_holds() if names else frozenset()
+    worn = {ALL_TASKS}
+    if held - worn:
+        validator = wiring.validator(settings.literal_secrets)
+        with suppress(DesiredStateError):  # then what they wear cannot be told
+            files = wiring.source(settings, store)
+            found = (validator.examine(one.read(), warnings=False).task for one in map(files.entry, names) if one)
+            worn |= {label_key(f"{name}={text}") for task in found if task for name, text in task.labels}
+    return tuple(sorted(held & worn))
+
+
 def _print_told(
     session: Session, settings: "Settings", store: "SqliteStore", rev: str, tasks: tuple[str, ...], format_: str
 ) -> None:
@@ -117,7 +152,7 @@ def _print_told(
 
 def _print_rows(session: Session, store: "SqliteStore", wanted: "Wanted", format_: str) -> None:
     rows = store.search(wanted)
-    if not rows and wanted.tasks:
+    if wanted.tasks and all(entry.task in wanted.also for entry, _ in rows):
         names = " or ".join(f'"{name}"' for name in wanted.tasks)
         filtered = any((wanted.since, wanted.until, wanted.revisions, wanted.outcomes))
         warn(f"nothing{' like that' if filtered else ''} was recorded of a task named {names}")
@@ -156,10 +191,17 @@ def _commit(found: Commit) -> "Json":
     return {"id": found.id, "author": found.author, "at": found.at.isoformat(), "subject": found.subject}
 
 
+def _positions(entry: "JournalEntry") -> dict[str, str]:
+    """Where a reset takes its link from, and where to, as times."""
+    found = {"from": entry.detail.get("position_before"), "to": entry.detail.get("start")}
+    return {key: as_time(position) for key, position in found.items() if isinstance(position, int)}
+
+
 def _detail(entry: "JournalEntry") -> str:
     from reconciler.cli.past import short
 
-    told = {key: entry.detail[key] for key in _NAMED if entry.detail.get(key)}
+    detail = {**entry.detail, **_positions(entry)} if entry.kind == "reset" else entry.detail
+    told = {key: detail[key] for key in _NAMED if detail.get(key)}
     if entry.kind == "head" and "from" in told:
         told["from"] = short(told["from"])
     if entry.kind == "target" and "kind" not in told:

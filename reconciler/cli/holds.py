@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import Session, check_known, pass_session, say, tasks_argument, warn
+from reconciler.cli.common import Session, account, check_known, pass_session, say, tasks_argument, warn
 from reconciler.core.policy import ALL_TASKS, label_key, shown_key
+from reconciler.core.status import moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -72,8 +73,8 @@ def suspend(
     with closing(wiring.open_store(settings, read_only=False)) as store:
         keys = _names(settings, store, task) or labels or (ALL_TASKS,)
         for key in keys:
-            store.suspend(key, Suspension(reason, end))
-            until_when = f" until {end.isoformat(timespec='seconds')}" if end else ""
+            store.suspend(key, Suspension(reason, end), by=account())
+            until_when = f" until {moment(end)}" if end else ""
             say(f"{shown_key(key)}: suspended{until_when}")
         held.tell(settings, store, keys)
     return 0
@@ -155,7 +156,7 @@ def _find(settings: "Settings", store: "SqliteStore", given: tuple[str, ...]) ->
 def _take_back(store: "SqliteStore", wanted: tuple[_Wanted, ...]) -> None:
     for one in wanted:
         for key in one.found:
-            store.resume(key)
+            store.resume(key, by=account())
             say(f"{shown_key(key)}: resumed")
         if not one.found:
             say(f"{shown_key(one.given)}: was not suspended by command")

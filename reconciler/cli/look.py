@@ -17,7 +17,7 @@ from reconciler.cli.common import (
     warn,
 )
 from reconciler.cli.table import print_table
-from reconciler.core import rails
+from reconciler.core import limits, rails
 from reconciler.core.status import State, TaskStatus, counted, moment
 from reconciler.core.status import explain as sentence
 
@@ -44,7 +44,7 @@ def status(session: Session, task: tuple[str, ...], states: tuple[str, ...], wat
 
     States: synced, out-of-sync, applying, verifying, unconfirmed, failed, blocked, suspended, invalid, orphaned, each
     with since when, until when, why, and the next step. While a daemon runs, they are what it said last, and no file
-    is read; else files and records are compared.
+    is read; else the files and records of all tasks are compared, and those that are named are shown.
 
     --watch keeps a terminal up to date, the tasks first that somebody has to look at. Without a terminal it prints a
     line for each change; with --format json, one JSON object a line. Exits 0 whatever the states are.
@@ -168,18 +168,22 @@ def explain(session: Session, task: str, format_: str) -> int:
         viewer.check_names()
         view = viewer.look()
     now = datetime.now(UTC)
+
+    def told(one: TaskStatus) -> str:
+        return sentence(replace(one, reason=limits.with_numbers(one.reason, view.limits)), now)
+
     _say_troubles(view)
     if format_ == "json":
         print_json(
             {
                 "version": 1,
                 "source": _source(view),
-                "tasks": [{**status_row(one), "text": sentence(one, now)} for one in view.tasks],
+                "tasks": [{**status_row(one), "text": told(one)} for one in view.tasks],
             }
         )
     else:
         for one in view.tasks:
-            click.echo(safe(sentence(one, now)))
+            click.echo(safe(told(one)))
         warn(view.source)
     if not view.tasks:
         warn(

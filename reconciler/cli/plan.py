@@ -101,6 +101,7 @@ class _Report:
 def _planned(settings: "Settings", task: tuple[str, ...], tree: "CommitTree | None" = None) -> _Report:
     """What would be done; with *tree* as the desired state, or with what the configuration says."""
     from reconciler import wiring
+    from reconciler.core import position
     from reconciler.core.fleet import exit_code
 
     store, trouble = wiring.open_store_for_reports(settings)
@@ -108,7 +109,9 @@ def _planned(settings: "Settings", task: tuple[str, ...], tree: "CommitTree | No
         files = Files(tree, None) if tree else open_files(settings, store)
         check_tasks(files.source, store, task)
         survey = wiring.reconciler(settings, store, files.source, whole=True).survey(settings.policy, task)
-    items = wiring.with_outlook(settings, survey.plan.items, survey.hidden)
+        marks = store.notified(position.HELD)
+    items = wiring.with_outlook(settings, survey.plan.items, survey.hidden, survey.resets)
+    items = position.remembered(marks, items)
     plan = replace(survey.plan, items=items, selection=task)
     if trouble:
         warn(trouble)

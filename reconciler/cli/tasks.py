@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import Session, check_known, open_files, pass_session, say, tasks_argument, warn
+from reconciler.cli.common import Session, account, check_known, open_files, pass_session, say, tasks_argument, warn
 from reconciler.model import Condition
 
 if TYPE_CHECKING:
@@ -60,14 +60,16 @@ def adopt(session: Session, task: tuple[str, ...], all_: bool, reason: str) -> i
 @click.command()
 @tasks_argument()
 @click.option("--vanished", is_flag=True, help="All tasks whose directory is gone.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; goes to the journal.")
 @pass_session
-def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
+def forget(session: Session, task: tuple[str, ...], vanished: bool, reason: str) -> int:
     """Drop the records of tasks whose directory is gone.
 
     Nothing is called: the component keeps what it has. The journal keeps what was done.
     """
     from reconciler import wiring
     from reconciler.core.importing import AWAITED
+    from reconciler.core.position import HELD
     from reconciler.model import Action
 
     need_tasks_or("--vanished", task, given=vanished)
@@ -86,8 +88,9 @@ def forget(session: Session, task: tuple[str, ...], vanished: bool) -> int:
                 )
         chosen = gone if vanished else [item for item in orphans if item.task in task]
         for item in chosen:
-            store.forget(item.address)
-            store.set_notified(AWAITED, item.address, "")
+            store.forget(item.address, reason=reason, by=account())
+            for marks in (AWAITED, HELD):
+                store.set_notified(marks, item.address, "")
             say(f"{item.task}: forgotten")
     finally:
         store.close()

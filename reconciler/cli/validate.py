@@ -231,8 +231,9 @@ def _of_several(root: _Root, facts: "list[Facts]", validator: "Validator") -> "I
 
 def _text(checked: _Checked, _code: int) -> None:
     from reconciler.core.render import words
+    from reconciler.model import Severity
 
-    for root, violation in checked.found:
+    for root, violation in sorted(checked.found, key=lambda one: one[1].severity is Severity.ERROR):  # errors last
         click.echo(words.violation(violation, root.shown))
     tasks, *wrong = _counted(checked)
     click.echo(f"{tasks} checked: {', '.join(wrong)}")

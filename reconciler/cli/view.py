@@ -5,6 +5,7 @@ Beside a daemon no task is read and no secret is needed, so that a fleet of 10,0
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,10 +14,12 @@ from typing import Self
 from reconciler import rail_rows, wiring
 from reconciler.cli.common import check_known
 from reconciler.config import Settings
-from reconciler.core import heads, policy
+from reconciler.core import heads, policy, position
 from reconciler.core.heads import HEAD, NOTHING, Followed
-from reconciler.core.status import TROUBLED, TaskStatus, moment, said, status_of, together
-from reconciler.model import Action, Item, Rail, Suspension
+from reconciler.core.limits import RAILS, is_of_the_run, lets_one_go, tripped_remarks
+from reconciler.core.policy import Policy
+from reconciler.core.status import TROUBLED, State, TaskStatus, moment, said, status_of, together
+from reconciler.model import Action, Item, Rail, Record, Suspension
 from reconciler.ports import CommitSource
 from reconciler.reconcile import Reconciler, Survey, is_chosen
 from reconciler.state.lock import Holder
@@ -52,7 +55,12 @@ class View:
     holder: str  # of the writer lock; "" when nobody has it
     followed: Followed = NOTHING  # which commit is read; nothing where files are read as they are
     suspensions: Mapping[str, Suspension] = field(default_factory=dict)  # by command, in force; see ports.StateStore
-    rails: tuple[Rail, ...] = ()  # each: by a daemon, counting all tasks; else, those that were asked for
+    rails: tuple[Rail, ...] = ()  # each, counting all tasks
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """What is too much over all tasks, `{limit of the run: "8 of 20 tasks would be ..."}`."""
+        return _limits(self.rails)
 
 
 def daemon_of(store: SqliteStore) -> Holder | None:
@@ -148,10 +156,11 @@ class Viewer:
         channel, subject = TROUBLED
         trouble = self._store.notified(channel).get(subject)
         edits = wiring.edits(self._settings, followed.head.commit.id) if followed.head else ()
-        remarks = (*heads.remarks(followed), *edits, *((f"nothing is sent at all: {trouble}",) if trouble else ()))
+        rails = rail_rows.said(self._store)
+        frozen = (f"nothing is sent at all: {trouble}",) if trouble else ()
+        remarks = (*heads.remarks(followed), *edits, *frozen, *tripped_remarks(_limits(rails)))
         if not states:
             remarks = (*remarks, "the daemon has said nothing of any task yet")
-        rails = rail_rows.said(self._store)
         return View(True, source, tasks, remarks, self._troubles(), str(daemon), followed, rails=rails)
 
     def _surveyed(self, holder: Holder | None) -> View:
@@ -159,13 +168,17 @@ class Viewer:
             self._reconciler = self._opened()
         elif self._commits is not None:
             self._commits.advance()
-        survey = self._reconciler.survey(self._settings.policy, self._tasks, most=0)
-        troubles = self._troubles()
-        tasks = tuple(_statuses(survey, {one.target: one.message for one in troubles}, calling=holder is not None))
+        survey = self._reconciler.survey(self._settings.policy, most=0)  # of all: limits judge them together
+        items = [item for item in survey.plan.items if is_chosen(item.task, self._tasks)]
+        troubles, marks = self._troubles(), self._store.notified(position.HELD)
+        messages = {one.target: one.message for one in troubles}
+        tasks = tuple(_statuses(items, survey.records, messages, marks, calling=holder is not None))
+        if self._tasks and holder is None:
+            tasks = tuple(_with_way_alone(tasks, items, survey, self._settings.policy, {*messages}, marks))
         followed = Followed(self._commits.head) if self._commits else NOTHING
-        remarks = (*heads.remarks(followed), *survey.plan.remarks, *_unread(survey.plan.items))
+        remarks = (*heads.remarks(followed), *survey.plan.remarks, *_unread(items))
         source = "no daemon runs: from the files and records"
-        rails = survey.plan.rails
+        rails = rail_rows.of_plan(survey.plan, marks)
         return View(False, source, tasks, remarks, troubles, str(holder) if holder else "", followed, rails=rails)
 
     def _opened(self) -> Reconciler:
@@ -184,17 +197,56 @@ class Viewer:
         return tuple(Trouble(name, kind, text, began.get((name, kind))) for name, (kind, text) in found.items())
 
 
-def _statuses(survey: Survey, troubles: Mapping[str, str], *, calling: bool) -> Iterator[TaskStatus]:
+def _limits(rails: Iterable[Rail]) -> Mapping[str, str]:
+    return {rail.name: rail.found for rail in rails if rail.name in RAILS and rail.found}
+
+
+def _statuses(
+    items: Iterable[Item],
+    records: Mapping[str, Record],
+    troubles: Mapping[str, str],
+    marks: Mapping[str, str],
+    *,
+    calling: bool,
+) -> Iterator[TaskStatus]:
     """One status a task: what its other items say, of a reset that waits or of an address it left, is added."""
     found: dict[str, TaskStatus] = {}
-    for item in sorted(survey.plan.items, key=lambda item: (item.outlook is not None, _is_orphan(item))):
+    for item in sorted(items, key=lambda item: (item.outlook is not None, _is_orphan(item))):
         if item.task in found:
             main = found[item.task]
             found[item.task] = together(main, item, status_of(item, None, calling=False))
             continue
-        record = survey.records.get(item.address)
-        found[item.task] = status_of(item, record, calling=calling, trouble=troubles.get(item.target, ""))
+        record = records.get(item.address)
+        trouble, met = troubles.get(item.target, ""), position.held(marks, item)
+        found[item.task] = status_of(item, record, calling=calling, trouble=trouble, met=met)
     yield from (found[name] for name in sorted(found))
+
+
+def _with_way_alone(
+    tasks: Iterable[TaskStatus],
+    items: Iterable[Item],
+    survey: Survey,
+    rules: Policy,
+    troubled: AbstractSet[str],
+    marks: Mapping[str, str],
+) -> Iterator[TaskStatus]:
+    """Statuses of tasks that were named, saying of those that only a limit of the run holds that one of them may go.
+
+    `apply TASK` judges the tasks that it names; what holds the task besides, or may, keeps that from being said.
+    """
+    others = len({item.task for item in survey.plan.items if is_of_the_run(item.reason)}) - 1
+    told = f"{others:,} other{'' if others == 1 else 's'}"
+    free = {
+        item.task
+        for item in items
+        if is_of_the_run(item.reason)
+        and {item.rail, *item.behind} <= survey.tripped.keys()
+        and not (item.target in troubled or position.held(marks, item) or _unread((item,)))
+    }
+    for one in tasks:
+        way = f"; it is held together with {told}: reconciler apply {one.task} would send it alone"
+        goes = one.task in free and one.state is State.BLOCKED and lets_one_go(rules.limits)
+        yield replace(one, next_step=f"{one.next_step}{way}") if goes else one
 
 
 def _wide(held: Mapping[str, Suspension]) -> Iterator[str]:

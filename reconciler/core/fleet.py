@@ -34,31 +34,44 @@ def _frozen(item: Item, reason: str, forces: bool) -> Item:  # noqa: FBT001 - on
 
 
 def limit(items: Iterable[Item], weights: Mapping[str, Weight], standing: Standing) -> tuple[Item, ...]:
-    """Hold all that is too much at once, but for what somebody lifted the limit for.
+    """Hold all that is too much at once, but for what somebody lifted the limit for; tell it of what waits for a word.
 
     Args:
         items: of any tasks; resets are left alone: each needs an approval of its own.
         weights: `{task: what its files add to the sums}`.
         standing: of the limits, by all tasks.
     """
-    if not (standing.tripped or standing.overridden):
+    if not (standing.tripped or standing.overridden or standing.foreseen):
         return tuple(items)
     return tuple(_limited(item, weights[item.task], standing) if _is_weighed(item, weights) else item for item in items)
 
 
 def _is_weighed(item: Item, weights: Mapping[str, Weight]) -> bool:
     is_update = item.intended.sends and item.intended is not Action.RESET
-    return is_update and item.rail != "vanished" and item.task in weights
+    return is_update and item.task in weights
 
 
 def _limited(item: Item, weight: Weight, standing: Standing) -> Item:
-    held = [rail for rail in standing.tripped if weight.counts_towards((rail,))]
-    if held:
-        rail, *others = (*held, item.rail) if item.rail else held
-        also = f"; then held by: {', '.join(others)}" if others else ""
-        return replace(item, action=Action.BLOCKED, rail=rail, reason=f"{standing.reasons[rail]}{also}", until=None)
+    if weight.awaits:
+        return _foretold(item, weight, standing)
     lifted = (rail for rail in RAILS if rail in weight.lifted and weight.number(rail) and rail in standing.overridden)
-    return replace(item, forced=tuple(dict.fromkeys((*item.forced, *lifted))))
+    item = replace(item, forced=tuple(dict.fromkeys((*item.forced, *lifted))))
+    held = [rail for rail in standing.tripped if weight.counts_towards((rail,))]
+    if not held:
+        return item
+    if item.rail == "vanished":
+        return replace(item, reason=f"{item.reason}; then held by: {', '.join(held)}", behind=tuple(held))
+    rail, *behind = (*held, item.rail, *item.behind) if item.rail else held
+    also = f"; then held by: {', '.join(behind)}" if behind else ""
+    reason = f"{standing.reasons[rail]}{also}"
+    return replace(item, action=Action.BLOCKED, rail=rail, reason=reason, until=None, behind=tuple(behind))
+
+
+def _foretold(item: Item, weight: Weight, standing: Standing) -> Item:
+    """What waits for somebody's word is not held by a limit, but would be if it went with the others."""
+    rails = (rail for rail in RAILS if rail in standing.tripped or rail in standing.foreseen)
+    held = ", ".join(rail for rail in rails if weight.would_count_towards((rail,)))
+    return replace(item, reason=f"{item.reason}; then, together with the others, held by: {held}") if held else item
 
 
 def _order(item: Item) -> tuple[str, str, str, bool]:
@@ -69,8 +82,9 @@ def assemble(items: Iterable[Item], revision: str, rules: Policy, frozen: str = 
     """Order the items and name the whole; *frozen* says why nothing is done, when that is so."""
     ordered = tuple(sorted(items, key=_order))
     ids = [item.id for item in ordered if item.intended is not Action.NOOP or item.action is Action.INVALID]
-    remarks = ((f"frozen: {frozen}",) if frozen else ()) + _turns(ordered, rules)
     is_frozen = bool(frozen) and "vanished" not in rules.forced
+    told = f"frozen: {frozen}" if is_frozen else f"{frozen.partition(':')[0]}; vanished was lifted for this run"
+    remarks = ((told,) if frozen else ()) + _turns(ordered, rules)
     return Plan(number_of(ids, rules.mode, rules.new_tasks), revision, ordered, remarks, is_frozen)
 
 

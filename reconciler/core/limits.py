@@ -18,6 +18,11 @@ RAILS = (REMOVED, CHANGED, TASKS)
 PATIENT = ("window", "min_update_interval_s")
 """Rails that only put a call off: what they hold counts, so that a limit trips when files change, not at night."""
 
+ASKING = ("approval", "mode")
+"""Rails that wait for somebody's word: what they hold does not count, but who gives it should know what then trips."""
+
+_SO = ", so nothing of that is sent"
+
 _DIGITS = 6  # behind the decimal point: 0.29 * 100 is a little less than 29 for a computer
 
 
@@ -127,6 +132,7 @@ class Weight:
     changed: int = 0
     tasks: int = 0  # 1 when something is to be sent
     lifted: frozenset[str] = frozenset()  # rails that somebody lifted for it: it counts towards none of them
+    awaits: str = ""  # the rail of ASKING that holds it: it counts once that lets it go
 
     def number(self, rail: str) -> int:
         """What it adds to the sum of a rail."""
@@ -134,6 +140,13 @@ class Weight:
 
     def counts_towards(self, rails: Collection[str]) -> bool:
         """Whether it adds something to any of these sums."""
+        return not self.awaits and self._adds_to(rails)
+
+    def would_count_towards(self, rails: Collection[str]) -> bool:
+        """Whether it would, did it not wait for somebody's word."""
+        return bool(self.awaits) and self._adds_to(rails)
+
+    def _adds_to(self, rails: Collection[str]) -> bool:
         return any(self.number(rail) and rail not in self.lifted for rail in rails)
 
 
@@ -148,10 +161,17 @@ def weigh(item: Item, forced: frozenset[str], *, counts: bool) -> Weight:
     gone, new = removed(item.changes), changed(item.changes)
     keys = item.unchanged + gone + new
     is_due = item.action.sends or (item.intended.sends and item.rail in PATIENT)
-    if not (counts and is_due):
+    awaits = _awaits(item)
+    if not (counts and (is_due or awaits)):
         return Weight(keys)
     approved = item.approval.forced if item.approval else ()
-    return Weight(keys, gone, new, 1, forced.union(approved))
+    return Weight(keys, gone, new, 1, forced.union(approved), awaits)
+
+
+def _awaits(item: Item) -> str:
+    """The rail of ASKING that holds an item, where nothing else does but for a while; else ""."""
+    waits = item.intended.sends and item.rail in ASKING and {*item.behind} <= {*ASKING, *PATIENT}
+    return item.rail if waits else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +181,49 @@ class Standing:
     tripped: Mapping[str, str] = field(default_factory=dict)  # {rail: what is too much, with numbers}
     overridden: frozenset[str] = frozenset()  # rails that would have tripped, had nobody lifted them
     reasons: Mapping[str, str] = field(default_factory=dict)  # {tripped rail: why an item is held, without numbers}
+    foreseen: Mapping[str, str] = field(default_factory=dict)  # {rail: what would be too much if what waits went too}
+    awaits: str = ""  # the rail of ASKING by which that waits
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """For the plan as a whole."""
-        return tuple(
-            f"limit {rail}: {text}: nothing of that is sent; take it back, or --force {rail}"
-            for rail, text in self.tripped.items()
-        )
+        return (*tripped_remarks(self.tripped), *(self._foretold(*one) for one in self.foreseen.items()))
+
+    def _foretold(self, rail: str, text: str) -> str:
+        if self.awaits == "mode":
+            return f'limit {rail} would hold this if policy.mode were "auto": {text}'
+        way = f"approve it with --force {rail}, or fewer tasks at once"
+        return f"limit {rail} would hold this once it is approved: {text}; {way}"
+
+
+def tripped_remarks(tripped: Mapping[str, str]) -> tuple[str, ...]:
+    """What is said of `{limit of the run: what is too much}`."""
+    return tuple(
+        f"limit {rail}: {text}: nothing of that is sent; take it back, or --force {rail}"
+        for rail, text in tripped.items()
+    )
+
+
+def is_of_the_run(reason: str) -> bool:
+    """Whether something is held because of all that is to be sent together, by the words of its reason."""
+    return _SO in reason
+
+
+def with_numbers(reason: str, tripped: Mapping[str, str]) -> str:
+    """The reason of a task's state, "tasks: more than 30 % ...", with the numbers of the limit that it names first.
+
+    Args:
+        reason: which has no numbers where a limit of the run holds the task: they are others with every edit.
+        tripped: `{limit of the run: what is too much}`.
+    """
+    rail, _, told = reason.partition(": ")
+    _, so, more = told.partition(_SO)
+    return f"{rail}: {tripped[rail]}{so}{more}" if so and rail in tripped else reason
+
+
+def lets_one_go(rules: Limits) -> bool:
+    """Whether one task alone is never too much for a limit of the run; the keys of one never are."""
+    return not exceeded(1, 0, *_rule(TASKS, rules))
 
 
 @dataclass(slots=True)
@@ -191,6 +246,8 @@ class Tally:
         self._keys = 0
         self._counted = {rail: _Sum() for rail in RAILS}
         self._lifted = {rail: _Sum() for rail in RAILS}
+        self._waiting = {rail: _Sum() for rail in RAILS}  # for somebody's word
+        self._awaits = dict.fromkeys(ASKING, 0)  # {rail: tasks that wait for it}
 
     def put(self, task: str, weight: Weight | None) -> None:
         """Take note of how a task is now; None: it is gone, or nothing is known of its content."""
@@ -203,9 +260,11 @@ class Tally:
 
     def _add(self, weight: Weight, sign: int) -> None:
         self._keys += sign * weight.keys
+        if weight.awaits:
+            self._awaits[weight.awaits] += sign
         for rail in RAILS if weight.tasks else ():
-            if number := weight.number(rail):
-                sums = self._lifted if rail in weight.lifted else self._counted
+            if (number := weight.number(rail)) and not (weight.awaits and rail in weight.lifted):
+                sums = self._waiting if weight.awaits else self._lifted if rail in weight.lifted else self._counted
                 sums[rail] = sums[rail].plus(sign * number, sign)
 
     def standing(self, rules: Limits, tasks: int) -> Standing:
@@ -216,19 +275,31 @@ class Tally:
             tasks: how many there are.
         """
         wholes = {REMOVED: self._keys, CHANGED: self._keys, TASKS: tasks}
-        tripped, overridden = {}, set()
+        tripped, foreseen, overridden = {}, {}, set()
         for rail, whole in wholes.items():
-            counted, lifted = self._counted[rail], self._lifted[rail]
+            counted, lifted, waiting = self._counted[rail], self._lifted[rail], self._waiting[rail]
+            later = counted.plus(waiting.number, waiting.tasks)
             if _is_too_much(rail, counted, whole, rules):
                 tripped[rail] = f"{_counted(rail, counted.number, whole)}, {_above(rail, rules)}"
+            elif waiting.tasks and _is_too_much(rail, later, whole, rules):
+                foreseen[rail] = f"{_counted(rail, later.number, whole)}, {_above(rail, rules)}"
             if lifted.tasks and _is_too_much(rail, counted.plus(lifted.number, lifted.tasks), whole, rules):
                 overridden.add(rail)
-        return Standing(tripped, frozenset(overridden), {rail: _why(rail, rules) for rail in tripped})
+        reasons = {rail: _why(rail, rules) for rail in tripped}
+        awaits = max(self._awaits, key=self._awaits.__getitem__) if foreseen else ""
+        return Standing(tripped, frozenset(overridden), reasons, foreseen, awaits)
 
-    def counting(self, rails: Collection[str]) -> frozenset[str]:
-        """Tasks that count towards any of these rails; walks over all."""
+    def counting(self, rails: Collection[str], foretold: Collection[str] = ()) -> frozenset[str]:
+        """Tasks that count towards any of these rails; walks over all.
+
+        Args:
+            rails: that hold what counts.
+            foretold: likewise, of tasks that wait for somebody's word.
+        """
         due = ((task, weight) for task, weight in self._weights.items() if weight.tasks)
-        return frozenset(task for task, weight in due if weight.counts_towards(rails))
+        return frozenset(
+            task for task, weight in due if weight.counts_towards(rails) or weight.would_count_towards(foretold)
+        )
 
 
 def _is_too_much(rail: str, total: _Sum, of: int, rules: Limits) -> bool:
@@ -239,4 +310,4 @@ def _is_too_much(rail: str, total: _Sum, of: int, rules: Limits) -> bool:
 def _why(rail: str, rules: Limits) -> str:
     """What a held item says: no numbers, which are others with every edit."""
     what = "all tasks" if rail == TASKS else "the keys of all tasks"
-    return f"{_above(rail, rules)} of {what} {_VERBS[rail]}, so nothing of that is sent"
+    return f"{_above(rail, rules)} of {what} {_VERBS[rail]}{_SO}"

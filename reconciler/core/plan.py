@@ -189,7 +189,9 @@ def _noop(desired: Desired, record: Record | None, changes: tuple[Change, ...], 
     if record is not None and policy.has_failed(desired, record):
         return replace(item, rail="failed", reason=f"applied, and failed since: {record.reason}; nothing is sent again")
     if record is not None and policy.is_unconfirmed(desired, record):
-        return replace(item, remarks=(*remarks, f"not seen healthy since: {record.reason or record.condition.value}"))
+        return replace(
+            item, remarks=(*remarks, f"accepted, and not seen healthy yet ({record.reason or record.condition.value})")
+        )
     return item
 
 
@@ -198,7 +200,7 @@ def _paused(item: Item, task: Task, record: Record | None, around: Surroundings)
     held = policy.suspended(task, record, around)
     if held is None or item.rail == "failed":
         return item
-    return replace(item, action=held.action, rail=held.rail, reason=held.reason, until=held.until)
+    return replace(item, action=held.action, rail=held.rail, reason=held.reason, until=held.until, also=held.also)
 
 
 def _sending(case: Case, remarks: tuple[str, ...]) -> Item:
@@ -269,9 +271,10 @@ def _held(item: Item, case: Case) -> Item:
     found, *others = holds
     if case.intended is Action.ADOPT and found.rail != "mode" and found.action is not Action.SUSPENDED:
         return item
-    also = ", ".join(other.rail for other in others)
-    reason = f"{found.reason}; then held by: {also}" if also else found.reason
-    return replace(item, action=found.action, reason=reason, rail=found.rail, until=found.until)
+    behind = tuple(other.rail for other in others)
+    reason = f"{found.reason}; then held by: {', '.join(behind)}" if behind else found.reason
+    item = replace(item, action=found.action, reason=reason, rail=found.rail, until=found.until)
+    return replace(item, also=found.also, behind=behind)
 
 
 def _cost(task: Task) -> tuple[str, ...]:
@@ -382,7 +385,7 @@ def unresolved(task: Task, record: Record | None, reason: str, around: Surroundi
     """A task with a secret reference that cannot be resolved: never a change."""
     held = policy.suspended(task, record, around) or policy.Hold("secret", reason)
     item = _item(task, record, held.action, held.reason)
-    return replace(item, rail=held.rail, until=held.until)
+    return replace(item, rail=held.rail, until=held.until, also=held.also)
 
 
 def orphaned(record: Record, *, moved: bool) -> Item:

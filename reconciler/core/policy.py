@@ -106,6 +106,10 @@ class Surroundings:
     first_run: bool = False  # an empty store and more than FIRST_RUN_TASKS tasks
     approvals: Mapping[str, Approval] = field(default_factory=dict)  # {Item.content_id: Approval}, expired ones too
     resets: Mapping[ResetKey, ResetEntry] = field(default_factory=dict)  # the ledger
+    open_resets: tuple[ResetEntry, ...] = field(init=False, repr=False)  # of it: under way, or unknown; seldom any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "open_resets", tuple(filter(ledger.is_open, self.resets.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ class Hold:
     reason: str
     until: datetime | None = None
     action: Action = Action.BLOCKED
+    also: tuple[str, ...] = ()  # rails of further suspensions, which end no later
 
 
 Gate = Callable[[Case], Hold | None]
@@ -218,21 +223,37 @@ def _moment(at: datetime) -> str:
 
 
 def suspended(task: Task, record: Record | None, around: Surroundings) -> Hold | None:
-    """A suspension in `task.json` or by command that has not expired; it follows a directory that was renamed."""
+    """The suspension in `task.json` or by command that ends last; it follows a directory that was renamed."""
+    found = tuple(_suspensions(task, record, around))
+    if not found:
+        return None
+    last = max(found, key=lambda one: (one[1].until is None, one[1].until or around.now))  # of equals the first
+    rail, suspension = last
+    others = [one for one in found if one is not last]
+    told = "".join(f"; {other} too{_reaching(given)}: {given.reason}" for other, given in others)
+    also = tuple(other for other, _ in others)
+    return Hold(rail, f"{suspension.reason}{told}", suspension.until, Action.SUSPENDED, also)
+
+
+def _suspensions(task: Task, record: Record | None, around: Surroundings) -> Iterator[tuple[str, Suspension]]:
+    """Those that have not expired, by their rails: the one that means the fewest tasks first."""
     before = record.task if record is not None else task.name
     labels = [f"{name}={value}" for name, value in task.labels]
-    commands = [
-        ("suspend", task.name),
-        ("suspend", before),
-        *((f"suspend --label {label}", label_key(label)) for label in labels),
-        ("suspend --all", ALL_TASKS),
-    ]
+    commands = {
+        task.name: "suspend",
+        before: "suspend",
+        **{label_key(label): f"suspend --label {label}" for label in labels},
+        ALL_TASKS: "suspend --all",
+    }
     given = around.suspensions
-    by_command = ((rail, given.get(key)) for rail, key in commands if key not in around.policy.resumed)
+    by_command = ((rail, given.get(key)) for key, rail in commands.items() if key not in around.policy.resumed)
     for rail, suspension in (("suspend in task.json", task.suspend), *by_command):
         if suspension is not None and is_in_force(suspension, around.now):
-            return Hold(rail, suspension.reason, suspension.until, Action.SUSPENDED)
-    return None
+            yield rail, suspension
+
+
+def _reaching(suspension: Suspension) -> str:
+    return f" until {_moment(suspension.until)}" if suspension.until else ""
 
 
 def is_in_force(suspension: Suspension, now: datetime) -> bool:
@@ -317,12 +338,13 @@ def waits_for_reset(target: str, project: str | None, around: Surroundings) -> H
         project: its id; None when the address does not tell: then it waits for a reset of any project.
         around: the ledger among other things.
     """
-    found = ledger.under_way(around.resets.values(), target, project)
+    found = ledger.under_way(around.open_resets, target, project)
     if found is None:
         return None
     reset = f"reset {found.key.request} of {found.key.project}"
     if found.stage is Stage.UNKNOWN:
-        return Hold("reset", f"waits until somebody says how {reset} ended: reconciler reset resolve {found.task}")
+        command = f"reconciler reset resolve {found.task} --sent or --not-sent, --reason TEXT"
+        return Hold("reset", f"waits until somebody says how {reset} ended: {command}")
     return Hold("reset", f"waits for {reset}, which is under way")
 
 

@@ -2,16 +2,24 @@
 
 A deletion replaces the whole configuration, and the start position is a part of it. One that is old makes the
 component write again what came after it; one in the future would skip what comes before it.
+
+How old it is shows just before the call only. What a call met is remembered, so that it can be told afterwards.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.core import canonical
 from reconciler.core.arrival import as_time
-from reconciler.model import CHECKPOINT_REFERENCE, JsonObject, Sections
+from reconciler.model import CHECKPOINT_REFERENCE, Action, Item, JsonObject, Sections
 
 RAIL = "checkpoint"
 """As `--force` takes it."""
+
+HELD = "(checkpoint)"
+"""Channel under which the store keeps what this rail held just before a call, `{Address.id: mark}`: no channel of
+notifications can have that name."""
 
 MARGIN_S = 60
 """How far behind the reported position a component restarts, so that nothing is skipped."""
@@ -28,14 +36,52 @@ def is_asked_for(sections: Sections) -> bool:
     return bool(sections["source"].get("checkpoint") == CHECKPOINT_REFERENCE)
 
 
-def refusal(position: int | str | None, now: datetime, max_age_s: float, *, forced: bool) -> str:
-    """Why a component must not be started from *position*; "" when it may.
+def mark(item: Item, reason: str) -> str:
+    """What is kept under HELD of an item that was not sent for this reason."""
+    return f"{item.content_id} {reason}"
+
+
+def held(marks: Mapping[str, str], item: Item) -> str:
+    """Why an item that would be sent was not when it was tried last; "" when it was not tried, or is another by now.
+
+    Args:
+        marks: what is kept under HELD.
+        item: of a plan, which knows no position.
+    """
+    if item.action is not Action.UPDATE_DELETE or RAIL in item.forced:
+        return ""
+    content, _, reason = marks.get(item.address, "").partition(" ")
+    return reason if content == item.content_id else ""
+
+
+def remembered(marks: Mapping[str, str], items: Iterable[Item]) -> tuple[Item, ...]:
+    """Items of a plan with a remark on what the last try of them met: a plan calls nothing, and cannot know it."""
+    found = ((item, held(marks, item)) for item in items)
+    return tuple(
+        replace(item, remarks=(*item.remarks, f"was held when it was tried last: {reason}")) if reason else item
+        for item, reason in found
+    )
+
+
+def outdated(marks: Mapping[str, str], items: Iterable[Item]) -> frozenset[str]:
+    """Addresses of marks that are about something else than what is to be sent there by now.
+
+    Args:
+        marks: what is kept under HELD.
+        items: of a plan; it says nothing of addresses that it has no item of.
+    """
+    planned: dict[str, set[str]] = {}
+    for item in items if marks else ():
+        if item.address in marks and item.outlook is None:
+            planned.setdefault(item.address, set()).add(item.content_id)
+    return frozenset(address for address, ids in planned.items() if marks[address].partition(" ")[0] not in ids)
+
+
+def unusable(position: int | str | None) -> str:
+    """Why no component can be started from *position*, whatever is forced; "" when one can.
 
     Args:
         position: what OMS reports just now: unix seconds, a text of another form, or nothing.
-        now: aware.
-        max_age_s: how old it may be, seconds.
-        forced: whether somebody said that its age does not matter.
     """
     if isinstance(position, str):
         return _cannot(
@@ -43,14 +89,22 @@ def refusal(position: int | str | None, now: datetime, max_age_s: float, *, forc
         )
     if position is None or position <= 0:
         return _cannot("the server reports no checkpoint")
-    return "" if forced else _bad_age(position, now.timestamp() - position, max_age_s)
+    return ""
 
 
 def _cannot(reason: str) -> str:
     return f"{CHECKPOINT_REFERENCE} cannot be filled in: {reason}"
 
 
-def _bad_age(position: int, age_s: float, max_age_s: float) -> str:
+def bad_age(position: int, now: datetime, max_age_s: float) -> str:
+    """Why a component must not be started from *position* unless that is forced; "" when it may.
+
+    Args:
+        position: unix seconds.
+        now: aware.
+        max_age_s: how old it may be, seconds.
+    """
+    age_s = now.timestamp() - position
     at, newest, lift = (
         as_time(position),
         "the newest checkpoint that OMS reports is",

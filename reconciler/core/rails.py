@@ -26,6 +26,9 @@ _CONDITIONS = ("", "failed", "unknown", "secret", "target", "capability")
 """What keeps a task back and is no rail that somebody set: its own condition, or its target's."""
 
 
+_NONE: Mapping[str, str] = {}
+
+
 # --- what they hold ------------------------------------------------------------------------------------------------
 
 
@@ -36,6 +39,7 @@ class Counts:
     held: Mapping[str, int] = field(default_factory=dict)  # a rail that is in here has tripped, also with 0 tasks
     lifted: Mapping[str, int] = field(default_factory=dict)  # likewise overridden
     approved: int = 0  # tasks with an approval in force
+    found: Mapping[str, str] = field(default_factory=dict)  # {rail: what it found over all tasks, with numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def grip(items: Iterable[Item]) -> Grip:
     """What rails have to do with the items of one task."""
     found = tuple(items)
     return Grip(
-        frozenset(name for item in found if (name := name_of(item.rail))),
+        frozenset(name for item in found for rail in (item.rail, *item.behind) if (name := name_of(rail))),
         frozenset(name for item in found for name in item.forced),
         any(item.approval is not None for item in found),
     )
@@ -68,13 +72,13 @@ def name_of(rail: str) -> str:
     return "" if name in _CONDITIONS else name
 
 
-def count(tasks: Iterable[Grip], also: Iterable[str] = (), lifted_too: Iterable[str] = ()) -> Counts:
-    """Count tasks.
+def count(tasks: Iterable[Grip], also: Mapping[str, str] = _NONE, lifted_too: Mapping[str, str] = _NONE) -> Counts:
+    """Count tasks; each counts for the rail that holds it, and for those behind it.
 
     Args:
         tasks: one for each of them.
-        also: rails that have tripped though they may hold no task.
-        lifted_too: rails that are overridden though no task may show it.
+        also: `{rail: what it found, or ""}` of those that have tripped though they may hold no task.
+        lifted_too: likewise, of those that are overridden though no task may show it.
     """
     held, lifted = dict.fromkeys(also, 0), dict.fromkeys(lifted_too, 0)
     approved = 0
@@ -84,25 +88,29 @@ def count(tasks: Iterable[Grip], also: Iterable[str] = (), lifted_too: Iterable[
         for name in task.lifted:
             lifted[name] = lifted.get(name, 0) + 1
         approved += task.approved
-    return Counts(held, lifted, approved)
+    return Counts(held, lifted, approved, {**lifted_too, **also})
 
 
-def of_plan(items: Iterable[Item], around: Surroundings, *, frozen: bool) -> tuple[Rail, ...]:
+def of_plan(
+    items: Iterable[Item], around: Surroundings, *, frozen: str = "", limits: Mapping[str, str] = _NONE
+) -> tuple[Rail, ...]:
     """Every rail of one plan.
 
     Args:
         items: of the plan.
         around: the policy, and what was found beside the files.
-        frozen: whether so many tasks are gone that nothing would be done.
+        frozen: that so many tasks are gone that nothing would be done: "6 of 12 known tasks are gone: ..."; else "".
+        limits: `{limit of the run that tripped: what is too much}`.
     """
     by_task: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         if item.rail or item.forced or item.approval:
             by_task[item.task].append(item)
-    forced = frozen and "vanished" in around.policy.forced
-    also = ["vanished"] if frozen and not forced else []
-    also += ["stop_after_failures"] if any(kind == "stopped" for kind, _ in around.troubles.values()) else []
-    counted = count(map(grip, by_task.values()), also, ["vanished"] if forced else [])
+    gone = {"vanished": frozen.partition(":")[0]} if frozen else {}
+    is_forced = "vanished" in around.policy.forced
+    stopped = any(kind == "stopped" for kind, _ in around.troubles.values())
+    also = {**limits, **({} if is_forced else gone), **({"stop_after_failures": ""} if stopped else {})}
+    counted = count(map(grip, by_task.values()), also, gone if is_forced else {})
     return states(around.policy, counted)
 
 
@@ -127,9 +135,9 @@ def _rail(name: str, is_on: bool, text: str, found: Counts) -> Rail:  # noqa: FB
         text = f"{text}; {_tasks(found.approved)} approved"
     if name in found.held:
         also = f"; lifted for {_tasks(found.lifted[name])}" if found.lifted.get(name) else ""
-        return Rail(name, RailState.TRIPPED, f"{text}{also}", found.held[name])
+        return Rail(name, RailState.TRIPPED, f"{text}{also}", found.held[name], found.found.get(name, ""))
     if name in found.lifted:
-        return Rail(name, RailState.OVERRIDDEN, text, found.lifted[name])
+        return Rail(name, RailState.OVERRIDDEN, text, found.lifted[name], found.found.get(name, ""))
     return Rail(name, RailState.ON if is_on else RailState.OFF, text)
 
 
@@ -233,8 +241,13 @@ def line(rails: Iterable[Rail]) -> str:
 def _part(rails: Iterable[Rail], state: RailState) -> Iterator[str]:
     found = [rail for rail in rails if rail.state is state]
     if found:
-        told = (f"{rail.name} ({rail.text if state is RailState.OFF else _tasks(rail.tasks)})" for rail in found)
+        told = (f"{rail.name} ({rail.text if state is RailState.OFF else _amount(rail)})" for rail in found)
         yield f"{state.value}: {', '.join(told)}"
+
+
+def _amount(rail: Rail) -> str:
+    """How many tasks it holds; of one that concerns all of them and holds none, what it found."""
+    return _tasks(rail.tasks) if rail.tasks or not rail.found else rail.found
 
 
 def is_unusual(rails: Iterable[Rail]) -> bool:

@@ -37,7 +37,7 @@ def plan(task: Task, record: Record | None, around: Surroundings) -> Item | None
     Returns:
         The item of the reset that was begun at the task's address, else of the one that it declares; None for neither.
     """
-    begun = ledger.at_address(around.resets.values(), task.address.id)
+    begun = ledger.at_address(around.open_resets, task.address.id)
     if begun is not None:
         return _begun(begun, task.name, around, declared=_is_declared(begun, task, around))
     if task.reset is None:
@@ -95,7 +95,7 @@ def doubted(
 
 def order(task: Task, item: Item, around: Surroundings) -> ResetOrder:
     """What carrying out an item of `plan` needs; its action is RESET."""
-    begun = ledger.at_address(around.resets.values(), task.address.id)
+    begun = ledger.at_address(around.open_resets, task.address.id)
     asked = task.reset
     entry = begun or _new(task, item, around.now)
     return ResetOrder(
@@ -218,6 +218,8 @@ def _held(case: Case, gates: tuple[Gate, ...]) -> Item:
             forced.append(found.rail)
         elif found is not None:
             wrong = (other_content(case),) if found.action is Action.INVALID else ()
-            held = replace(item, action=found.action, rail=found.rail, reason=found.reason, until=found.until)
+            held = replace(
+                item, action=found.action, rail=found.rail, reason=found.reason, until=found.until, also=found.also
+            )
             return replace(held, remarks=() if wrong else (*item.remarks, item.reason), violations=wrong)
     return replace(item, forced=tuple(forced))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.core import pointer, secrets
 from reconciler.core.diff import quoted
+from reconciler.core.status import moment
 from reconciler.core.validation.taskfile import LISTS
 from reconciler.core.windows import described
 from reconciler.model import Change, Json, ResetRequest, Sections, Suspension, Task, Window
@@ -68,7 +69,7 @@ _OF_DELETION = {
 def _suspension(suspend: Suspension | None) -> Json:
     if suspend is None or suspend.until is None:
         return suspend.reason if suspend else None
-    return f"{suspend.reason} (until {suspend.until.isoformat()})"
+    return f"{suspend.reason} (until {moment(suspend.until)})"
 
 
 def _windows(windows: tuple[Window, ...]) -> Json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from reconciler.core import position
 from reconciler.model import Action, Condition, Item, Record, Stage, TaskState
 
 
@@ -75,7 +76,7 @@ _BY_CONDITION = {
 
 
 def status_of(
-    item: Item, record: Record | None, *, calling: bool, trouble: str = "", daemon: bool = False
+    item: Item, record: Record | None, *, calling: bool, trouble: str = "", daemon: bool = False, met: str = ""
 ) -> TaskStatus:
     """State of one task.
 
@@ -86,14 +87,17 @@ def status_of(
         trouble: what keeps its target from being used; "" when nothing does.
         daemon: whether the next step is for people beside a running daemon, which sends by itself, and beside which
             nobody can `apply`.
+        met: what the rail that is asked just before a call said when just this was tried last; "" when it said nothing.
     """
     state = _state(item, record, calling=calling)
     steps = _BESIDE_A_DAEMON if daemon else _BY_HAND
+    if met and state is State.OUT_OF_SYNC and not trouble:
+        state, item = State.BLOCKED, replace(item, action=Action.BLOCKED, rail=position.RAIL)
     return TaskStatus(
         task=item.task,
         state=state,
         since=record.since if record and state in _OF_THE_RECORD else None,
-        reason=_reason(item, record, state),
+        reason=f"{met}{_let_go(item)}" if item.rail == position.RAIL else _reason(item, record, state),
         next_step=_next_step(steps, item, state, in_trouble=bool(trouble)),
         until=item.until,
         revision=record.revision if record else "",
@@ -129,6 +133,10 @@ _TOGETHER = (
 )
 
 
+_NOTHING = "no difference"
+"""What a plan says of a task with nothing to do."""
+
+
 def together(main: TaskStatus, item: Item, status: TaskStatus) -> TaskStatus:
     """One row for a task that has several items: the reasons of both, and of a reset its state if that is more urgent.
 
@@ -139,11 +147,26 @@ def together(main: TaskStatus, item: Item, status: TaskStatus) -> TaskStatus:
     """
     if item.intended is Action.NOOP and item.outlook is not None:  # a reset that was carried out
         return replace(main, reason="; ".join((main.reason, *item.remarks)))
+    if (status.state, status.reason) == (main.state, main.reason):  # one suspension holds both
+        return main
+    mine = _beside(main, item)
     is_first = _TOGETHER.index(status.state) <= _TOGETHER.index(main.state)
     if item.intended is Action.RESET and is_first:
-        reason, step = f"{status.reason}; {main.reason}", status.next_step
+        reason, step = "; ".join(filter(None, (status.reason, mine))), status.next_step
         return replace(main, state=status.state, since=None, reason=reason, next_step=step, until=status.until)
-    return replace(main, reason=f"{main.reason}; {status.reason}", next_step=main.next_step or status.next_step)
+    reason = "; ".join(filter(None, (mine, status.reason)))
+    return replace(main, reason=reason, next_step=main.next_step or status.next_step)
+
+
+def _beside(main: TaskStatus, item: Item) -> str:
+    """What is to be said of a task beside another item of it: nothing of what goes without saying."""
+    if main.state is State.SYNCED and main.reason == _NOTHING:
+        return ""
+    key = item.outlook.key if item.outlook is not None else None
+    waits = (
+        key is not None and main.reason.startswith("reset: ") and f"reset {key.request} of {key.project}" in main.reason
+    )
+    return "its edit waits for that" if waits else main.reason
 
 
 TROUBLED = ("", "troubled")
@@ -176,7 +199,7 @@ def _reason(item: Item, record: Record | None, state: State) -> str:
         return "a call is under way"
     if state is State.INVALID and item.violations:
         return _first_problem(item)
-    rail = f"{item.rail}: " if item.rail and item.rail != state.value else ""
+    rail = "" if item.rail == state.value else shown_rail(item)
     if state is State.OUT_OF_SYNC and record is not None and record.condition is Condition.RETRYING and record.reason:
         return f"{item.reason}{_let_go(item)}; the last attempt had no effect: {record.reason}"
     if state in (State.UNCONFIRMED, State.VERIFYING) and record is not None:
@@ -184,6 +207,12 @@ def _reason(item: Item, record: Record | None, state: State) -> str:
     if state is State.SYNCED and record is not None and record.condition is Condition.NOT_VERIFIED:
         return "not verified: its health cannot be read"
     return f"{rail}{item.reason}{_let_go(item)}"
+
+
+def shown_rail(item: Item) -> str:
+    """The rail that holds an item, in front of its reason; "" where the reason begins with its name."""
+    said = item.rail == "window" and item.reason.startswith("window ")
+    return f"{item.rail}: " if item.rail and not said else ""
 
 
 def _let_go(item: Item) -> str:
@@ -242,6 +271,8 @@ _BY_HAND = _Steps(
         "target": "correct the target in the configuration, or target in task.json",
         "stop_after_failures": "look at the components in the console, then reconciler resume --target {target}",
         "window": "wait until then, or apply --force window --reason TEXT",
+        "checkpoint": "wait until the component has caught up and apply again, or apply --force checkpoint"
+        " --reason TEXT",
         "min_update_interval_s": "wait: the daemon sends it then",
         "capability": "upgrade the server, then reconciler retry {task}",
         "reset": "wait for it: reconciler reset list shows how far it is",
@@ -271,7 +302,9 @@ _BESIDE_A_DAEMON = _Steps(
     rails=_BY_HAND.rails
     | {
         "window": "wait: it is sent by itself then; or"
-        " reconciler approve PLAN --task {task} --force window --reason TEXT",
+        " reconciler approve PLAN --task {task} --force window --reason TEXT (reconciler plan names PLAN)",
+        "checkpoint": "wait until the component has caught up: it is sent by itself then; or"
+        " reconciler approve PLAN --task {task} --force checkpoint --reason TEXT (reconciler plan names PLAN)",
         "new_tasks": "reconciler adopt {task}; to send it:"
         " reconciler approve PLAN --task {task} --force new_tasks --reason TEXT",
         "first_run": "reconciler adopt --all; to send them: stop the daemon, apply --force first_run --reason TEXT",
@@ -309,10 +342,17 @@ def _next_step(steps: _Steps, item: Item, state: State, *, in_trouble: bool) -> 
         return steps.target
     found = _rail_of(item)
     held = state in (State.BLOCKED, State.SUSPENDED) or found in ("reset failed", "reset invalid")
-    rail, space, label = found.partition(" --label ")
-    step = steps.rails.get(f"{rail}{space}".rstrip(), "") if held else steps.states.get(state, "")
-    step = step.replace("{label}", shlex.quote(label))
+    if held:
+        told = (_step_of(steps, rail) for rail in (found, *item.also))
+        step = ", and ".join(dict.fromkeys(filter(None, told)))
+    else:
+        step = steps.states.get(state, "")
     return step.replace("{task}", item.task).replace("{target}", item.target)
+
+
+def _step_of(steps: _Steps, rail: str) -> str:
+    name, space, label = rail.partition(" --label ")
+    return steps.rails.get(f"{name}{space}".rstrip(), "").replace("{label}", shlex.quote(label))
 
 
 # --- in words ------------------------------------------------------------------------------------------------------

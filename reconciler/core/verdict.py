@@ -33,6 +33,10 @@ _AFTER_SENT = {
     Stage.PERHAPS_SENT: Stage.DONE,
     Stage.PENDING: Stage.DONE,
     Stage.UNKNOWN: Stage.ACCEPTED,
+    # What the ledger of a restored backup says may be older than the call
+    Stage.STOPPING: Stage.ACCEPTED,
+    Stage.RETURNING: Stage.ACCEPTED,
+    Stage.REFUSED: Stage.DONE,
 }
 _AFTER_NOT_SENT = {
     None: Stage.PENDING,
@@ -106,10 +110,5 @@ def _nothing_to_say(entry: ResetEntry) -> str:
         return (
             f"{name} was accepted, and not seen at its new position until {moment(entry.since)}: look at the link in"
             " the console; nothing is waited for, and it is never sent again"
-        )
-    if entry.stage is Stage.REFUSED:
-        return (
-            f"{name} was certainly not carried out: {entry.reason or 'refused'}. --not-sent lets it be tried again;"
-            " take its reset.json away if it is not to be"
         )
     return f"{name} counts as not sent already: {entry.reason or 'it waits'}"

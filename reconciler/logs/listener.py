@@ -36,6 +36,7 @@ class LogListener:
         self._lock = threading.RLock()
         self._first_seen: Counter[State] = Counter()  # since the last pass ended
         self._is_stuck = False  # the last pass was frozen, or could not be made
+        self._has_looked = False  # a pass found tasks since the start
 
     def __call__(self, event: Event) -> None:
         """Say what happened."""
@@ -60,9 +61,11 @@ class LogListener:
         with self._lock:
             seen, self._first_seen = self._first_seen, Counter()
             was_stuck, self._is_stuck = self._is_stuck, is_stuck
+            is_start, self._has_looked = not self._has_looked, self._has_looked or bool(seen)
         if seen:
             counts = ", ".join(f"{seen[state]:,} {state.value}" for state in State if seen[state])
-            first = f"saw {seen.total():,} tasks for the first time"
+            number = f"{seen.total():,} task{'' if seen.total() == 1 else 's'}"
+            first = f"looked at {number} after the start" if is_start else f"saw {number} for the first time"
             self._say(replace(line, level="info", event=first, subject="first", reason=counts))
         if was_stuck and not is_stuck:
             self._say(replace(line, level="info", event="the tasks are looked at and sent again"))

@@ -84,7 +84,7 @@ def retry(database: Database, now: datetime, address: str) -> None:
             now=time_text(now),
             keep_attempted=after is not Condition.RETRYING,
         )
-    entry = Entry(kind="retry", task=record.task, address=address, outcome=after.value, revision=record.revision)
+    entry = Entry(kind="retry", task=record.task, address=address, revision=record.revision)
     journal.append(database, now, entry)
 
 

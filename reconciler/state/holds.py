@@ -13,19 +13,20 @@ from reconciler.state.journal import Entry
 from reconciler.state.rows import time_of, time_text
 
 
-def suspend(database: Database, now: datetime, task: str, suspension: Suspension) -> None:
+def suspend(database: Database, now: datetime, task: str, suspension: Suspension, by: str) -> None:
     """Record a suspension, in place of an earlier one."""
     until = None if suspension.until is None else time_text(suspension.until)
     database.run("suspend", task=task, reason=suspension.reason, until=until)
-    entry = Entry(kind="suspend", task=task, detail={"reason": suspension.reason, "until": until})
+    detail = {"reason": suspension.reason, "until": until} | ({"by": by} if by else {})
+    entry = Entry(kind="suspend", task=task, detail=detail)
     journal.append(database, now, entry)
 
 
-def resume(database: Database, now: datetime, task: str) -> bool:
+def resume(database: Database, now: datetime, task: str, by: str) -> bool:
     """Take a suspension back; False, and no row, when there was none."""
     found = database.run("resume", task=task) > 0
     if found:
-        journal.append(database, now, Entry(kind="resume", task=task))
+        journal.append(database, now, Entry(kind="resume", task=task, detail={"by": by} if by else {}))
     return found
 
 

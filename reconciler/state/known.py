@@ -4,6 +4,7 @@ Every function works inside a transaction of the caller, and does nothing where 
 have dropped it a moment ago. Each change adds a journal row with the address, which `record_cache` relies on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -116,11 +117,19 @@ def take_over(database: Database, now: datetime, address: str, task: str) -> Non
         told.rename(database, journal.append(database, now, entry), address, task)
 
 
-def forget(database: Database, now: datetime, address: str) -> None:
-    """Drop a record with its content, its intents and approvals: what comes next is first sight. Resets stay."""
+def forget(database: Database, now: datetime, address: str, said: Mapping[str, str]) -> None:
+    """Drop a record with its content, its intents and approvals: what comes next is first sight. Resets stay.
+
+    Args:
+        database: within a transaction.
+        now: aware.
+        address: `Address.id`.
+        said: for the journal: why, and by whom; what is empty was not said.
+    """
     record = find_record(database, address)
     if record is not None:
-        entry = Entry(kind="forget", task=record.task, address=address, revision=record.revision)
+        detail = {key: text for key, text in said.items() if text}
+        entry = Entry(kind="forget", task=record.task, address=address, revision=record.revision, detail=detail)
         told.end(database, journal.append(database, now, entry), address)
         database.run("forget", address=address)
         database.run("drop_approvals_of_address", address=address)

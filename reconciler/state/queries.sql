@@ -421,6 +421,20 @@ WHERE task >= :task_low AND task < :task_high AND (task = :task OR task >= :task
 ORDER BY sequence DESC
 LIMIT :limit;
 
+-- name: numbers_of_rails
+SELECT sequence FROM journal INDEXED BY journal_rails
+WHERE kind = 'rail'
+  AND sequence BETWEEN :first AND :last AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)
+  AND EXISTS (
+    SELECT 1 FROM json_each(journal.detail, '$.names') AS named
+    WHERE named.value = :task OR (named.value >= :task || '/' AND named.value < :task_high))
+ORDER BY sequence DESC
+LIMIT :limit;
+
+-- name: wide_holds
+SELECT DISTINCT task FROM journal INDEXED BY journal_by_task
+WHERE task >= '*' AND task < '+';
+
 -- name: numbers_of_outcome
 SELECT sequence FROM journal INDEXED BY journal_by_outcome
 WHERE outcome <> '' AND outcome = :outcome

@@ -25,6 +25,11 @@ def find(database: Database, wanted: Wanted) -> list[tuple[JournalEntry, Commit 
     return [(entry, _commit(database, entry)) for entry in entries]
 
 
+def wide_holds(database: Database) -> frozenset[str]:
+    """What rows have in place of a task that mean several."""
+    return frozenset(name for (name,) in database.rows("wide_holds"))
+
+
 def intent_of_plan(database: Database, plan: str) -> JournalEntry | None:
     """The newest attempt of a plan, by its id or the beginning of it."""
     row = database.row("intent_of_plan", plan=plan)
@@ -32,12 +37,21 @@ def intent_of_plan(database: Database, plan: str) -> JournalEntry | None:
 
 
 def _numbers(database: Database, wanted: Wanted) -> Iterator[int]:
-    """Numbers of the newest rows for each task, revision and outcome: more than wanted, all in all."""
+    """Numbers of the newest rows for each task, revision and outcome: more than wanted, all in all.
+
+    A rail's row is of no task, and names those that it held; it is about no revision, and no outcome.
+    """
     between = _between(database, wanted)
-    tasks = [_range(name) for name in wanted.tasks] or [_NO_TASK]
+    tasks = [*map(_range, wanted.tasks), *((name, name, f"{name}/") for name in wanted.also)] or [_NO_TASK]
     for (task, low, high), revision, outcome in product(tasks, wanted.revisions or ("",), wanted.outcomes or ("",)):
         values = {"task": task, "task_low": low, "task_high": high, "revision": revision, "outcome": outcome}
         for (number,) in database.rows(_query(task, revision, outcome), limit=wanted.limit, **values, **between):
+            yield number
+    if wanted.revisions or wanted.outcomes:
+        return
+    for name in wanted.tasks:
+        task, _, high = _range(name)
+        for (number,) in database.rows("numbers_of_rails", limit=wanted.limit, task=task, task_high=high, **between):
             yield number
 
 

@@ -169,10 +169,10 @@ class SqliteStore:
         with self._writing() as (database, now):
             known.take_over(database, now, address, task)
 
-    def forget(self, address: str) -> None:
-        """Drop the record of an orphan with its open intents; the journal stays."""
+    def forget(self, address: str, *, reason: str = "", by: str = "") -> None:
+        """Drop the record of an orphan with its open intents; the journal stays, and says why and by whose account."""
         with self._writing() as (database, now):
-            known.forget(database, now, address)
+            known.forget(database, now, address, {"reason": reason, "by": by})
 
     # --- attempts --------------------------------------------------------------------------------------------------
 
@@ -210,15 +210,18 @@ class SqliteStore:
 
     # --- what keeps tasks and targets back -------------------------------------------------------------------------
 
-    def suspend(self, task: str, suspension: Suspension) -> None:
-        """Record a suspension, in place of an earlier one; task "*" means all, "*team=shop" those with that label."""
-        with self._writing() as (database, now):
-            holds.suspend(database, now, task, suspension)
+    def suspend(self, task: str, suspension: Suspension, *, by: str = "") -> None:
+        """Record a suspension, in place of an earlier one; task "*" means all, "*team=shop" those with that label.
 
-    def resume(self, task: str) -> bool:
-        """Take a suspension back; False when there was none."""
+        The journal says by whose account.
+        """
         with self._writing() as (database, now):
-            return holds.resume(database, now, task)
+            holds.suspend(database, now, task, suspension, by)
+
+    def resume(self, task: str, *, by: str = "") -> bool:
+        """Take a suspension back, by an account; False when there was none."""
+        with self._writing() as (database, now):
+            return holds.resume(database, now, task, by)
 
     def suspensions(self) -> Mapping[str, Suspension]:
         """`{task: Suspension}`, "*" for all, "*team=shop" for a label; those whose time is over are still there."""
@@ -363,6 +366,11 @@ class SqliteStore:
         """
         with self._database.reading() as database:
             return search.find(database, wanted)
+
+    def wide_holds(self) -> frozenset[str]:
+        """What rows of the journal have in place of a task that mean several: "*", "*team=shop"."""
+        with self._database.reading() as database:
+            return search.wide_holds(database)
 
     def intent_of_plan(self, plan: str) -> JournalEntry | None:
         """The newest attempt that was made for a plan, by its id or the beginning of it; None when there was none."""

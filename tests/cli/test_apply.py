@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -335,6 +336,81 @@ def test_a_forced_rail_is_shown_and_written_down_with_its_reason(project):
     (intent,) = [row for row in rows if row["kind"] == "intent"]
     assert "new_tasks" in json.dumps(intent["detail"])
     assert "first roll-out" in json.dumps(intent["detail"])
+
+
+def test_resend_where_every_call_needs_an_approval_says_that_none_can_be_given(project):
+    project.adopted().configure(mode="approve")
+    ended = project.reconciler("apply", "--yes", "--resend", KAFKA, "--reason", "x")
+    assert (ended.code, project.updates) == (64, ())
+    assert '--resend under policy.mode "approve"' in ended.err
+    assert 'set policy.mode = "auto"' in ended.err
+    assert "reconciler approve PLAN" not in ended.err
+
+
+# --- a position that is too old, which only the call meets ------------------------------------------------------------
+
+
+@pytest.fixture
+def behind(project):
+    """A deletion whose component is 79 minutes behind."""
+    project.adopted().edit(MYSQL, "coordinator", "throttleIOPS")
+    (key,) = {json.loads((project.desired / MYSQL / "task.json").read_text())["key"]}
+    project.simulator.set_component(key, status="STOPPED", checkpoint=time.time() - 79 * 60)
+    return project
+
+
+def rails_of(project):
+    """(state, names, task) of rows of the rail, oldest first."""
+    entries = reversed(project.reconciler("history", MYSQL, "--format", "json").json["entries"])
+    found = [entry["detail"] for entry in entries if entry["kind"] == "rail"]
+    return [(row["state"], row["names"]) for row in found if row["rail"] == "checkpoint"]
+
+
+def test_what_was_held_just_before_the_call_is_blocked_by_a_rail(behind):
+    ended = behind.reconciler("apply", "--yes", "--format", "json")
+    row = next(row for row in ended.json["results"] if row["task"] == MYSQL)
+    assert (ended.code, row["status"], behind.updates) == (3, "blocked", ())
+    assert row["message"].startswith("checkpoint: the newest checkpoint that OMS reports is 79 min old")
+    behind.reconciler("apply", "--yes")
+    assert rails_of(behind) == [("tripped", [MYSQL])]
+    assert "was held when it was tried last: checkpoint: the newest" in behind.reconciler("plan").out
+
+
+def test_status_and_explain_say_what_the_call_met(behind):
+    behind.reconciler("apply", "--yes")
+    said = behind.reconciler("status", "--format", "json").json
+    row = next(row for row in said["tasks"] if row["task"] == MYSQL)
+    assert (row["state"], row["reason"].partition(" the newest")[0]) == ("blocked", "checkpoint:")
+    assert row["next"] == (
+        "wait until the component has caught up and apply again, or apply --force checkpoint --reason TEXT"
+    )
+    (rail,) = (rail for rail in said["rails"] if rail["name"] == "checkpoint")
+    assert (rail["state"], rail["tasks"]) == ("tripped", 1)
+    assert f"{MYSQL} is blocked: checkpoint: the newest" in behind.reconciler("explain", MYSQL).out
+
+
+@pytest.mark.parametrize(
+    ("caught_up", "more", "states"),
+    [
+        pytest.param(True, (), ["tripped", "released"], id="caught up"),
+        pytest.param(
+            False,
+            ("--force", "checkpoint", "--reason", "x"),
+            ["tripped", "overridden", "released"],
+            id="lifted",
+        ),
+    ],
+)
+def test_the_rail_is_released_when_the_call_was_made(behind, caught_up, more, states):
+    behind.reconciler("apply", "--yes")
+    if caught_up:
+        (key,) = {json.loads((behind.desired / MYSQL / "task.json").read_text())["key"]}
+        behind.simulator.set_component(key, checkpoint=time.time())
+    behind.reconciler("apply", "--yes", *more)
+    assert len(behind.updates) == 1
+    behind.reconciler("apply", "--yes")
+    assert rails_of(behind) == [(state, [MYSQL]) for state in states]
+    assert "checkpoint" not in behind.reconciler("status").err.partition("Rails:")[2]
 
 
 def test_resend_sends_the_whole_content_without_a_difference(project):

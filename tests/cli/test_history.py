@@ -9,8 +9,9 @@ import pytest
 
 from reconciler import resources
 from reconciler.core import canonical, secrets
-from reconciler.model import Commit, Condition, Intent, Outcome
+from reconciler.model import Commit, Condition, Intent, Outcome, Stage
 from reconciler.simulator.faults import Rule
+from tests.cli.resets import declare, row
 from tests.cli.said import opened
 from tests.projects import KAFKA, MYSQL, ORACLE, SECRETS
 from tests.repositories import Repo, isolate
@@ -91,10 +92,57 @@ def test_history_of_one_task_and_of_so_many_rows(project):
     assert len(rows(project, "--limit", "2")) == 2
 
 
+def test_history_of_a_task_tells_of_the_rail_that_held_it_and_of_suspensions_of_several(project):
+    project.adopted().edit(KAFKA, "sink", workerNum="13")
+    deny = '[[policy.windows]]\nname = "freeze"\nkind = "deny"\ncron = "* * * * *"\nduration = "1m"\n'
+    config = project.root / "reconciler.toml"
+    before = config.read_text()
+    config.write_text(before + deny)
+    assert project.reconciler("apply", "--yes").code == 3
+    config.write_text(before)
+    assert project.reconciler("apply", "--yes").code == 0
+    for what in (("--all",), ("--label", "team=shop"), ("--label", "team=other")):
+        project.reconciler("suspend", *what, "--reason", "x")
+        project.reconciler("resume", *what)
+    told = [(row["kind"], row["task"]) for row in rows(project, KAFKA)]
+    assert told[:2] == [("resume", "*"), ("suspend", "*")]
+    held = [row["detail"] for row in rows(project, KAFKA) if row["kind"] == "rail"]
+    assert [(row["rail"], row["state"], row["names"]) for row in held] == [
+        ("window", "released", [KAFKA]),
+        ("window", "tripped", [KAFKA]),
+    ]
+    assert f"names: {KAFKA}" in project.reconciler("history", KAFKA).out
+    assert [row["task"] for row in rows(project, MYSQL)][:4] == ["*team=shop", "*team=shop", "*", "*"]
+    assert not any(row["kind"] == "rail" for row in rows(project, MYSQL))
+
+
+def test_suspensions_of_a_label_are_left_out_where_the_files_cannot_be_read(project):
+    project.adopted().reconciler("suspend", "--label", "team=shop", "--reason", "x")
+    shutil.rmtree(project.desired)
+    assert [row["kind"] for row in rows(project, MYSQL)] == ["adopt"]
+
+
+def test_a_retry_says_nothing_of_an_outcome(project):
+    project.simulator.add_fault(Rule("param_error", action="UpdateIncrSync"))
+    assert apply_change(project.adopted()).code == 1
+    project.reconciler("retry", KAFKA)
+    (row,) = (row for row in rows(project, KAFKA) if row["kind"] == "retry")
+    assert row["outcome"] is None
+    assert rows(project, "--outcome", "unconfirmed") == []
+
+
 def test_a_forgotten_task_keeps_its_history(project):
     shutil.rmtree(project.adopted().desired / KAFKA)
     assert project.reconciler("forget", KAFKA).code == 0
     assert [row["kind"] for row in rows(project, KAFKA)] == ["forget", "adopt"]
+
+
+def test_a_row_of_a_reset_says_which_and_where_it_goes(project):
+    declare(project)
+    row(project, Stage.UNKNOWN)
+    (line,) = [line for line in project.reconciler("history", KAFKA).out.splitlines() if "reset" in line]
+    assert "request: r1" in line
+    assert "from: 2026-11-20 10:00:00Z; to: 2026-11-20 08:00:00Z" in line
 
 
 def test_an_intact_journal_is_said_to_be_intact(project):
@@ -125,7 +173,10 @@ def test_a_journal_that_somebody_edited_is_1(project, how):
     assert json.loads(ended.out)["error"]["kind"] == "StateStoreError"
 
 
-def test_history_of_a_name_that_nobody_had_says_so(project):
+@pytest.mark.parametrize("arguments", [(), ("suspend", "--all", "--reason", "x")], ids=["", "beside one of all"])
+def test_history_of_a_name_that_nobody_had_says_so(project, arguments):
+    if arguments:
+        project.reconciler(*arguments)
     ended = project.reconciler("history", "typo")
     assert (ended.code, 'nothing was recorded of a task named "typo"' in ended.err) == (0, True)
 

@@ -1,9 +1,11 @@
+import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.cli import held
+from reconciler.cli.common import account
 from reconciler.model import Condition, Suspension
 from tests.cli.said import AT, daemon_that_said, opened, word
 from tests.projects import KAFKA, MYSQL, ORACLE
@@ -32,6 +34,14 @@ def test_a_suspended_task_is_not_called_until_it_is_resumed(project):
     assert project.updates == ()
     assert project.reconciler("resume", KAFKA).out == f"{KAFKA}: resumed\n"
     assert actions(project)[KAFKA] == "update"
+
+
+@pytest.mark.parametrize("what", [(KAFKA,), ("--all",), ("--label", "team=shop")], ids=["one", "all", "a label"])
+def test_who_suspends_and_resumes_is_on_record(project, what):
+    project.reconciler("suspend", *what, "--reason", "x")
+    project.reconciler("resume", *what)
+    entries = project.reconciler("history", "--limit", "2", "--format", "json").json["entries"]
+    assert [(row["kind"], row["detail"]["by"]) for row in entries] == [("resume", account()), ("suspend", account())]
 
 
 def test_all_tasks_can_be_suspended_at_once(project):
@@ -254,6 +264,26 @@ def test_resuming_says_what_else_suspends_the_tasks(labelled, also, step):
         "tasks with tier=1: resumed\n",
         f"still suspended, reconciler resume {step} takes that back: {KAFKA}\n",
     )
+
+
+def test_each_suspension_that_stays_is_told(labelled):
+    for which in ([KAFKA], ["--all"], ["--label", "tier=1"]):
+        labelled.reconciler("suspend", *which, "--reason", "x")
+    told = labelled.reconciler("resume", "--label", "tier=1").err
+    assert f"still suspended, reconciler resume {KAFKA} takes that back: {KAFKA}\n" in told
+    assert f"still suspended, reconciler resume --all takes that back: {KAFKA}\n" in told
+
+
+def test_of_two_suspensions_the_later_end_and_both_commands_are_told(labelled):
+    labelled.reconciler("suspend", KAFKA, "--reason", "lunch", "--until", "5m")
+    said = labelled.reconciler("suspend", "--all", "--reason", "incident", "--until", "2h").out
+    assert re.fullmatch(r"all tasks: suspended until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\n", said)
+    text = labelled.reconciler("explain", KAFKA).out
+    assert re.search(r"until .* \(in (2 h|119 min)\): suspend --all: incident; suspend too until .*Z: lunch\.", text)
+    assert f"Next: reconciler resume --all, and reconciler resume {KAFKA}." in text
+    (item,) = labelled.reconciler("plan", KAFKA, "--format", "json").json["items"]
+    end = datetime.fromisoformat(item["until"])
+    assert end - datetime.now(UTC) > timedelta(hours=1)
 
 
 def test_nothing_is_said_of_what_stays_where_nothing_does(labelled):

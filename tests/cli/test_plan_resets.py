@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from reconciler import resources
+from reconciler.model import Stage
 from reconciler.simulator.faults import Rule
-from tests.cli.resets import declare, ledger
+from tests.cli.resets import declare, ledger, row
 from tests.projects import KAFKA, MYSQL
 
 ENTERPRISE = '\nedition = "EE"\nversion = "4.3.0"\nallow_reset = true\n'
@@ -126,6 +127,15 @@ def test_reports_say_what_it_moves(approved, format_):
     assert "repeats the changes of" in text
 
 
+def test_unknown_reset_shows_where_the_link_was_and_is(declared):
+    row(declared, Stage.UNKNOWN)
+    text = declared.reconciler("plan", KAFKA).out
+    (told,) = [line for line in text.splitlines() if "the link is at" in line]
+    assert "2026-11-20 10:00:00Z" in told
+    assert "look at its ticket" in told
+    assert "nothing is repeated" not in text
+
+
 def test_approval_shows_the_distance(declared):
     declared.reconciler("reset", "resolve", KAFKA, "--not-sent", "--reason", "looked")
     number = declared.reconciler("plan", "--format", "json").json["id"]
@@ -138,7 +148,7 @@ def test_approval_shows_the_distance(declared):
 def test_approved_reset_is_counted_and_would_be_sent(approved):
     ended = approved.reconciler("plan")
     assert ended.code == 2
-    assert ended.out.endswith(": 1 to reset, 3 unchanged; resets 1 link.\n")
+    assert ended.out.endswith(": 1 to reset, 2 unchanged; resets 1 link.\n")
 
 
 def test_reset_is_carried_out_once(approved):

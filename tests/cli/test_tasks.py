@@ -3,6 +3,7 @@ from contextlib import closing
 
 import pytest
 
+from reconciler.cli.common import account
 from reconciler.simulator.faults import Rule
 from tests.cli.said import daemon_that_said, opened, word
 from tests.projects import KAFKA, MYSQL, ORACLE
@@ -80,6 +81,15 @@ def test_forget_drops_an_orphan(project):
     assert project.reconciler("forget", KAFKA).out == f"{KAFKA}: forgotten\n"
     assert KAFKA not in actions(project)
     assert project.simulator.calls == ()
+
+
+@pytest.mark.parametrize("reason", ["moved away", None])
+def test_who_forgets_and_why_is_on_record(project, reason):
+    shutil.rmtree(project.adopted().desired / KAFKA)
+    given = {"reason": reason} if reason else {}
+    project.reconciler("forget", KAFKA, *(["--reason", reason] if reason else []))
+    (row, *_) = project.reconciler("history", KAFKA, "--format", "json").json["entries"]
+    assert (row["kind"], row["detail"]) == ("forget", {"by": account(), **given})
 
 
 def test_forget_of_all_that_vanished(project):

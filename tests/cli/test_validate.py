@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -43,6 +44,15 @@ def test_warnings_alone_are_0(project):
     assert ended.code == 0
     assert "warning: /somethingNobodyKnows" in ended.out
     assert ended.out.endswith("3 tasks checked: 0 errors, 1 warning\n")
+
+
+def test_errors_stand_after_warnings(project):
+    project.edit(KAFKA, "coordinator", throttleRps="many")
+    project.edit(KAFKA, "sink", newKey="1")
+    project.edit(MYSQL, "sink", newKey="1")
+    ended = project.reconciler("validate")
+    kinds = [re.search(r": (warning|error): ", line)[1] for line in ended.out.splitlines()[:-1]]
+    assert (kinds, ended.code) == (["warning", "warning", "error"], 1)
 
 
 def test_json_holds_the_same(project):

@@ -42,7 +42,7 @@ def test_plan_says_until_when(windows):
 
 def test_status_says_what_to_do(windows):
     text = windows(CLOSED).reconciler("explain", KAFKA).out
-    assert f"{KAFKA} is blocked: window: window freeze denies calls" in text
+    assert f"{KAFKA} is blocked: window freeze denies calls" in text
     assert "Next: wait until then, or apply --force window --reason TEXT." in text
 
 

@@ -44,13 +44,40 @@ def test_limit_holds_what_it_counts(weight, expected):
 @pytest.mark.parametrize(
     "item",
     [
-        pytest.param(replace(UPDATE, action=Action.BLOCKED, rail="vanished"), id="frozen before"),
         pytest.param(replace(UPDATE, action=Action.RESET, intended=Action.RESET), id="reset"),
         pytest.param(replace(UPDATE, action=Action.ORPHANED, intended=Action.NOOP), id="orphan of the same name"),
     ],
 )
 def test_limit_leaves_others_alone(item):
     assert limited(item) == item
+
+
+def test_what_is_frozen_stays_so_and_tells_what_holds_it_then():
+    frozen = replace(UPDATE, action=Action.BLOCKED, rail="vanished", reason="6 of 12 are gone")
+    found = limited(frozen)
+    assert (found.rail, found.reason, found.behind) == ("vanished", "6 of 12 are gone; then held by: tasks", (TASKS,))
+
+
+def test_rails_behind_the_first_are_kept_by_name():
+    waiting = replace(UPDATE, action=Action.BLOCKED, rail="window", behind=("min_update_interval_s",))
+    assert limited(waiting, Weight(10, 2, 0, 1)).behind == (TASKS, "window", "min_update_interval_s")
+
+
+@pytest.mark.parametrize(
+    "standing", [pytest.param(BOTH, id="tripped"), pytest.param(Standing(foreseen=REASONS), id="foreseen")]
+)
+def test_what_waits_for_a_word_is_told_what_holds_it_then_and_is_not_held_by_it(standing):
+    waiting = replace(UPDATE, action=Action.BLOCKED, rail="approval", reason="needs one")
+    found = limited(waiting, replace(SENT, awaits="approval"), standing)
+    assert (found.rail, found.behind) == ("approval", ())
+    assert found.reason == "needs one; then, together with the others, held by: tasks"
+    assert plan_of(found).id == plan_of(waiting).id
+
+
+def test_limit_lifted_for_what_another_one_holds_is_recorded():
+    weight = Weight(10, 2, 0, 1, frozenset((REMOVED,)))
+    found = limited(UPDATE, weight, Standing({TASKS: "x"}, frozenset((REMOVED,)), REASONS))
+    assert (found.rail, found.forced) == (TASKS, (REMOVED,))
 
 
 def test_what_waits_for_a_window_says_that_it_is_too_much():

@@ -241,7 +241,19 @@ SOMETHING = Weight(10, 2, 1, 1)
         pytest.param(
             {"action": Action.BLOCKED, "rail": "min_update_interval_s"}, SOMETHING, id="waits for its interval"
         ),
-        pytest.param({"action": Action.BLOCKED, "rail": "approval"}, NOTHING, id="waits for an approval"),
+        pytest.param(
+            {"action": Action.BLOCKED, "rail": "approval"},
+            replace(SOMETHING, awaits="approval"),
+            id="waits for approval",
+        ),
+        pytest.param(
+            {"action": Action.BLOCKED, "rail": "mode", "behind": ("approval", "window")},
+            replace(SOMETHING, awaits="mode"),
+            id="only observed",
+        ),
+        pytest.param(
+            {"action": Action.BLOCKED, "rail": "mode", "behind": ("protect",)}, NOTHING, id="observed, and held"
+        ),
         pytest.param({"action": Action.BLOCKED, "rail": "protect"}, NOTHING, id="held"),
         pytest.param({"action": Action.BLOCKED, "rail": REMOVED}, NOTHING, id="held by its own limit"),
         pytest.param({"action": Action.SUSPENDED, "rail": "suspend"}, NOTHING, id="suspended"),
@@ -370,6 +382,7 @@ weights = st.builds(
     st.integers(0, 5),
     st.integers(0, 1),
     st.frozensets(st.sampled_from(RAILS)),
+    st.sampled_from(["", "approval", "mode"]),
 )
 
 
@@ -385,3 +398,74 @@ def test_order_of_looks_does_not_matter(looks):
     rules = Limits(keys_floor=0, tasks_floor=0)
     assert made.standing(rules, 9) == fresh.standing(rules, 9)
     assert made.counting(RAILS) == fresh.counting(RAILS)
+    assert made.counting((), RAILS) == fresh.counting((), RAILS)
+
+
+# --- what waits for somebody's word -----------------------------------------------------------------------------------
+
+WAITING = replace(SENT, awaits="approval")
+
+
+@pytest.mark.parametrize(
+    ("weights", "tripped", "foreseen"),
+    [
+        pytest.param(many(30, of=100, weight=WAITING), set(), set(), id="at the share"),
+        pytest.param(many(31, of=100, weight=WAITING), set(), {TASKS}, id="above"),
+        pytest.param([*many(30, of=99, weight=SENT), WAITING], set(), {TASKS}, id="one more than what goes"),
+        pytest.param([*many(31, of=99, weight=SENT), WAITING], {TASKS}, set(), id="beside what is held already"),
+        pytest.param(many(40, of=100, weight=replace(WAITING, lifted=frozenset((TASKS,)))), set(), set(), id="lifted"),
+        pytest.param(many(2, of=5, weight=Weight(10, 3, 0, 1, awaits="mode")), set(), {REMOVED}, id="keys"),
+        pytest.param(many(1, of=2, weight=Weight(10, 9, 0, 1, awaits="mode")), set(), set(), id="keys of one task"),
+    ],
+)
+def test_what_waits_holds_nothing_and_is_foretold(weights, tripped, foreseen):
+    standing = tally(*weights).standing(ON, len(weights))
+    assert (set(standing.tripped), set(standing.foreseen)) == (tripped, foreseen)
+
+
+@pytest.mark.parametrize(
+    ("awaits", "remark"),
+    [
+        pytest.param(
+            "approval",
+            "limit tasks would hold this once it is approved: 40 of 100 tasks would be restarted at once (40 %), more"
+            " than 30 % and more than 5; approve it with --force tasks, or fewer tasks at once",
+            id="approval",
+        ),
+        pytest.param(
+            "mode",
+            'limit tasks would hold this if policy.mode were "auto": 40 of 100 tasks would be restarted at once (40 %),'
+            " more than 30 % and more than 5",
+            id="mode",
+        ),
+    ],
+)
+def test_what_would_be_held_is_told_with_numbers(awaits, remark):
+    weights = many(40, of=100, weight=replace(SENT, awaits=awaits))
+    assert tally(*weights).standing(ON, 100).remarks == (remark,)
+
+
+def test_tasks_that_would_count_are_named():
+    made = tally(NOTHING, SENT, WAITING, replace(WAITING, lifted=frozenset((TASKS,))))
+    assert made.counting({TASKS}) == {"t1"}
+    assert made.counting((), {TASKS}) == {"t2"}
+
+
+def test_numbers_stand_in_for_the_settings_in_the_reason_of_what_a_limit_of_the_run_holds():
+    standing = tally(*many(40, of=100, weight=SENT)).standing(ON, 100)
+    reason = f"tasks: {standing.reasons[TASKS]}; then held by: window"
+    assert limits.with_numbers(reason, standing.tripped) == (
+        "tasks: 40 of 100 tasks would be restarted at once (40 %), more than 30 % and more than 5, so nothing of that is"
+        " sent; then held by: window"
+    )
+    assert limits.with_numbers(reason, {}) == reason
+    own = f"removed_keys: {edited(removed=7).reason}"
+    assert limits.with_numbers(own, {REMOVED: "x"}) == own
+    assert (limits.is_of_the_run(reason), limits.is_of_the_run(own)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("rules", "goes"), [(ON, True), (Limits(tasks_floor=0), False), (Limits(tasks_floor=0, tasks=1), True)]
+)
+def test_one_task_alone_goes_unless_not_even_one_may(rules, goes):
+    assert limits.lets_one_go(rules) is goes

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.outlook import seen, sentences
-from reconciler.model import Link, ObservedComponent, ObservedProject, Outlook, ResetKey
+from reconciler.model import Link, ObservedComponent, ObservedProject, Outlook, ResetKey, Stage
 
 POSITION = 1_795_255_200  # 2026-11-21 10:00:00Z
 HOUR = 3600
@@ -88,3 +88,55 @@ def test_position_that_is_no_time_is_said():
 
 def test_nothing_is_said_where_nobody_looked():
     assert sentences(BACK) == ()
+
+
+# --- one whose outcome is unknown ------------------------------------------------------------------------------------
+
+SENT = replace(BACK, stage=Stage.UNKNOWN, position_before=POSITION)  # from 10:00 to 08:00
+SENT_AHEAD = replace(FORWARDS, stage=Stage.UNKNOWN, position_before=POSITION)  # from 10:00 to 13:00
+YES, NO = "probably carried out", "probably not carried out"
+
+
+@pytest.mark.parametrize(
+    ("outlook", "hours", "verdict"),
+    [
+        pytest.param(SENT, 0, NO, id="as before"),
+        pytest.param(SENT, 0.01, NO, id="as before, nearly"),
+        pytest.param(SENT, 1, NO, id="on by itself"),
+        pytest.param(SENT, -2, YES, id="where it takes it"),
+        pytest.param(SENT, -1, YES, id="on its way back"),
+        pytest.param(SENT, -3, "does not tell", id="before both"),
+        pytest.param(SENT_AHEAD, 0, NO, id="forward, as before"),
+        pytest.param(SENT_AHEAD, 1, NO, id="forward, on by itself"),
+        pytest.param(SENT_AHEAD, 3, YES, id="forward, where it takes it"),
+        pytest.param(SENT_AHEAD, 4, "does not tell", id="forward, past it"),
+        pytest.param(SENT_AHEAD, -1, "does not tell", id="forward, and it went back"),
+        pytest.param(replace(SENT, start_timestamp=POSITION), 0, "does not tell", id="to where it was"),
+        pytest.param(replace(SENT, start_timestamp=POSITION), 1, "does not tell", id="to where it was, and on"),
+        pytest.param(replace(SENT, position_before=None), -2, "where it was before is not known", id="none before"),
+    ],
+)
+def test_position_is_evidence_of_what_became_of_a_reset(outlook, hours, verdict):
+    text = told(outlook, position=POSITION + round(hours * HOUR))
+    assert verdict in text
+    assert ("--sent" in text, "--not-sent" in text) == (verdict == YES, verdict == NO)
+    assert "look at its ticket" in text
+    assert "repeated" not in text
+
+
+def test_evidence_names_both_positions():
+    assert told(SENT, position=POSITION - 2 * HOUR) == (
+        "the link is at 2026-11-21 08:00:00Z now, where this reset would take it: it was probably carried out (it was at"
+        " 2026-11-21 10:00:00Z before); look at its ticket, then --sent"
+    )
+    assert told(SENT) == (
+        "the link is at 2026-11-21 10:00:00Z, as before, and this reset would take it to 2026-11-21 08:00:00Z: it was"
+        " probably not carried out; look at its ticket, then --not-sent"
+    )
+
+
+def test_evidence_that_is_missing():
+    assert sentences(SENT) == ()
+    assert sentences(replace(SENT, problem="it does not answer")) == (
+        "where the link is now is not known: it does not answer; look at the ticket of this reset",
+    )

@@ -353,7 +353,7 @@ def test_component_that_failed_after_an_accepted_update_is_shown_and_not_sent_ag
 
 def test_unconfirmed_task_says_so():
     found = planned(None, applied(condition=Condition.UNCONFIRMED, reason="not seen"))
-    assert (found.action, found.remarks) == (Action.NOOP, ("not seen healthy since: not seen",))
+    assert (found.action, found.remarks) == (Action.NOOP, ("accepted, and not seen healthy yet (not seen)",))
 
 
 def test_renamed_directory_takes_over_without_a_call():
@@ -759,5 +759,6 @@ def test_frozen_plan_without_anything_to_do_is_3_too():
 
 def test_forced_freeze_is_none():
     forced = replace(APPLY, forced=frozenset({"vanished"}))
-    found = plan_of(frozen="3 of 3 known tasks are gone", policy=forced)
+    found = plan_of(frozen="3 of 3 known tasks are gone: nothing is called until that is meant", policy=forced)
     assert (found.frozen, exit_code(found)) == (False, 0)
+    assert found.remarks == ("3 of 3 known tasks are gone; vanished was lifted for this run",)

@@ -273,19 +273,54 @@ def named(name, suspend=None):
         pytest.param(None, {"*x=y z": Suspension("r", None)}, "suspend --label x=y z", id="label by command"),
         pytest.param(
             None,
-            {"*": Suspension("", None), "*x=y z": Suspension("r", None)},
+            {"*": Suspension("x", None), "*x=y z": Suspension("r", None)},
             "suspend --label x=y z",
             id="label before all",
         ),
         pytest.param(
-            None, {"a": Suspension("r", None), "*x=y z": Suspension("", None)}, "suspend", id="task before label"
+            None, {"a": Suspension("r", None), "*x=y z": Suspension("x", None)}, "suspend", id="task before label"
         ),
         pytest.param(Suspension("old", EARLIER), {"a": Suspension("r", LATER)}, "suspend", id="declared one expired"),
     ],
 )
 def test_suspension_says_where_it_comes_from(declared, commands, rail):
     held = suspended(named("a", declared), None, around(suspensions=commands))
-    assert (held.rail, held.reason, held.action) == (rail, "r", Action.SUSPENDED)
+    assert (held.rail, held.reason.partition(";")[0], held.action) == (rail, "r", Action.SUSPENDED)
+
+
+LAST = LATER + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("declared", "commands", "rail", "until", "also"),
+    [
+        pytest.param(LATER, {"*": LAST}, "suspend --all", LAST, ("suspend in task.json",), id="the widest ends last"),
+        pytest.param(LAST, {"*": LATER}, "suspend in task.json", LAST, ("suspend --all",), id="the narrowest does"),
+        pytest.param(LAST, {"*": None}, "suspend --all", None, ("suspend in task.json",), id="one never ends"),
+        pytest.param(LATER, {"a": LATER}, "suspend in task.json", LATER, ("suspend",), id="both at once"),
+        pytest.param(
+            LATER, {"a": EARLIER, "*": LATER, "*x=y z": LAST}, "suspend --label x=y z", LAST,
+            ("suspend in task.json", "suspend --all"), id="three, and one that is over",
+        ),
+    ],
+)  # fmt: skip
+def test_suspension_that_ends_last_counts(declared, commands, rail, until, also):
+    given = {key: Suspension(f"why {key}", end) for key, end in commands.items()}
+    held = suspended(named("a", Suspension("declared", declared)), None, around(suspensions=given))
+    assert (held.rail, held.until, held.also) == (rail, until, also)
+
+
+def test_further_suspensions_are_told_with_their_ends():
+    given = {"a": Suspension("lunch", LATER), "*x=y z": Suspension("for ever", None), "*": Suspension("night", LAST)}
+    assert suspended(named("a"), None, around(suspensions=given)).reason == (
+        f"for ever; suspend too until {LATER:%Y-%m-%d %H:%M:%S}Z: lunch;"
+        f" suspend --all too until {LAST:%Y-%m-%d %H:%M:%S}Z: night"
+    )
+
+
+def test_suspension_of_a_task_that_kept_its_name_is_one():
+    given = {"a": Suspension("r", None)}
+    assert suspended(named("a"), record_of(case().desired, task="a"), around(suspensions=given)).also == ()
 
 
 @pytest.mark.parametrize(
@@ -366,4 +401,5 @@ def test_hold_for_a_reset_names_it_and_who_has_to_say_how_it_ended():
     waits = hold(case(surroundings={"resets": reset(Stage.RESUMING)})).reason
     asks = hold(case(surroundings={"resets": reset(Stage.UNKNOWN)})).reason
     assert waits == "waits for reset r1 of np_4x9j00000001, which is under way"
-    assert asks.endswith("reset r1 of np_4x9j00000001 ended: reconciler reset resolve shop/other")
+    command = "reconciler reset resolve shop/other --sent or --not-sent, --reason TEXT"
+    assert asks.endswith(f"reset r1 of np_4x9j00000001 ended: {command}")

@@ -13,8 +13,8 @@ SECONDS = int(NOW.timestamp())
 HOUR = 3600
 
 
-def refusal(found, *, forced=False):
-    return position.refusal(found, NOW, float(HOUR), forced=forced)
+def refusal(found, *, forced=False):  # as an attempt asks
+    return position.unusable(found) or ("" if forced else position.bad_age(found, NOW, float(HOUR)))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ def item(name="t", rail="", action=Action.BLOCKED, **more):
     return Item("i", name, action, "why", intended=Action.UPDATE, rail=rail, **more)
 
 
-def found(name, *items, rules=APPLY, frozen=False, **surroundings):
+GONE = "6 of 12 known tasks are gone: nothing is called"
+
+
+def found(name, *items, rules=APPLY, frozen="", **surroundings):
     """One rail of a plan."""
     (rail,) = (one for one in rails.of_plan(items, around(rules, **surroundings), frozen=frozen) if one.name == name)
     return rail
@@ -41,7 +44,7 @@ def test_every_rail_that_can_be_forced_is_listed():
 
 
 def test_what_else_holds_a_task_is_listed_after_them():
-    last = rails.of_plan([item(rail="lost_secret"), item("u", "future")], around(), frozen=False)[-2:]
+    last = rails.of_plan([item(rail="lost_secret"), item("u", "future")], around())[-2:]
     assert [(rail.name, rail.state, rail.tasks) for rail in last] == [
         ("future", TRIPPED, 1),
         ("lost_secret", TRIPPED, 1),
@@ -50,7 +53,7 @@ def test_what_else_holds_a_task_is_listed_after_them():
 
 @pytest.mark.parametrize("rail", ["", "failed", "unknown", "secret", "target", "capability"])
 def test_what_a_task_or_its_target_is_in_is_no_rail(rail):
-    assert rails.of_plan([item(rail=rail)], around(), frozen=False) == rails.states(APPLY)
+    assert rails.of_plan([item(rail=rail)], around()) == rails.states(APPLY)
 
 
 # --- how they are set ----------------------------------------------------------------------------------------------
@@ -132,11 +135,32 @@ def test_approvals_in_force_are_counted_and_override_nothing():
 
 
 def test_a_frozen_plan_trips_though_it_holds_no_task():
-    assert found("vanished", frozen=True).state is TRIPPED
+    rail = found("vanished", frozen=GONE)
+    assert (rail.state, rail.tasks, rail.found) == (TRIPPED, 0, "6 of 12 known tasks are gone")
+    assert rails.line([rail]) == "Rails: tripped: vanished (6 of 12 known tasks are gone)."
+
+
+def test_a_rail_behind_another_one_has_tripped_as_well():
+    held = [item(rail="removed_keys", behind=("tasks", "window")), item("u", "window")]
+    assert [(rail.tasks, rail.state) for rail in (found(name, *held) for name in ("removed_keys", "tasks"))] == [
+        (1, TRIPPED),
+        (1, TRIPPED),
+    ]
+    assert found("window", *held).tasks == 2
+
+
+def test_a_limit_of_the_run_that_tripped_has_its_numbers_whatever_it_holds():
+    stand = {rail.name: rail for rail in rails.of_plan([], around(), limits={"tasks": "8 of 20 tasks"})}
+    assert (stand["tasks"].state, stand["tasks"].tasks, stand["tasks"].found) == (TRIPPED, 0, "8 of 20 tasks")
+
+
+def test_what_was_lifted_behind_a_rail_that_holds_is_overridden():
+    held = item(rail="tasks", forced=("removed_keys",))
+    assert (found("tasks", held).state, found("removed_keys", held).state) == (TRIPPED, OVERRIDDEN)
 
 
 def test_a_freeze_that_was_forced_is_overridden():
-    assert found("vanished", rules=replace(APPLY, forced=frozenset({"vanished"})), frozen=True).state is OVERRIDDEN
+    assert found("vanished", rules=replace(APPLY, forced=frozenset({"vanished"})), frozen=GONE).state is OVERRIDDEN
 
 
 @pytest.mark.parametrize(("kind", "state"), [("stopped", TRIPPED), ("misconfigured", ON)])

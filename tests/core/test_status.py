@@ -262,6 +262,22 @@ def test_a_ticket_that_the_reason_names_is_told_once():
     assert explain(status, NOW).count("4711") == 1
 
 
+def test_every_suspension_has_to_be_taken_back():
+    found = item(
+        Action.SUSPENDED, "suspend --all", also=("suspend", "suspend --label team=shop", "suspend in task.json")
+    )
+    assert status_of(found, RECORD, calling=False).next_step == (
+        "reconciler resume --all, and reconciler resume shop, and reconciler resume --label team=shop, and take suspend"
+        " out of task.json"
+    )
+
+
+def test_window_is_named_once():
+    found = replace(item(Action.BLOCKED, "window"), reason="window nights allows calls only for 8h")
+    assert status_of(found, RECORD, calling=False).reason == "window nights allows calls only for 8h"
+    assert status_of(item(Action.BLOCKED, "window"), RECORD, calling=False).reason == "window: the item's reason"
+
+
 # --- a task with a reset ---------------------------------------------------------------------------------------------
 
 
@@ -298,6 +314,30 @@ def test_the_more_urgent_of_task_and_reset_counts(main, more, state):
     row = both(main, more)
     assert row.state is state
     assert ("of the reset" in row.reason, "the item's reason" in row.reason) == (True, True)
+
+
+def test_nothing_to_do_beside_a_reset_is_not_told():
+    main = replace(item(), reason="no difference")
+    assert both(main, reset()).reason == "approval: of the reset"
+    assert both(main, replace(item(Action.ORPHANED), reason="left")).reason == "left"
+
+
+@pytest.mark.parametrize("stage", [Stage.UNKNOWN, Stage.STOPPING])
+def test_edit_that_waits_for_the_reset_of_its_task_is_told_shortly(stage):
+    main = replace(item(Action.BLOCKED, "reset"), reason="waits until somebody says how reset r1 of np_a ended")
+    other = replace(main, reason="waits until somebody says how reset r2 of np_a ended")
+    mine = reset(rail="reset", stage=stage)
+    assert both(main, mine).reason == "reset: of the reset; its edit waits for that"
+    assert both(other, mine).reason == f"reset: of the reset; reset: {other.reason}"
+
+
+def test_suspension_of_task_and_reset_is_told_once():
+    main = item(Action.SUSPENDED, "suspend", also=("suspend --all",))
+    row = both(main, replace(reset(Action.SUSPENDED, "suspend"), reason=main.reason))
+    assert (row.reason, row.next_step) == (
+        "suspend: the item's reason",
+        "reconciler resume shop, and reconciler resume --all",
+    )
 
 
 def test_row_of_a_task_keeps_what_it_knows_of_the_record():

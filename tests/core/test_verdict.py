@@ -30,6 +30,9 @@ def said(stage, *, sent, **more):
         (Stage.PENDING, False, True, Stage.DONE),
         (Stage.UNKNOWN, False, True, Stage.ACCEPTED),
         (Stage.UNKNOWN, True, True, Stage.ACCEPTED),
+        (Stage.STOPPING, True, True, Stage.ACCEPTED),
+        (Stage.RETURNING, True, True, Stage.ACCEPTED),
+        (Stage.REFUSED, True, True, Stage.DONE),
         (None, False, False, Stage.PENDING),
         (Stage.PERHAPS_SENT, False, False, Stage.PENDING),
         (Stage.REFUSED, True, False, Stage.PENDING),
@@ -46,10 +49,10 @@ def test_what_is_said_moves_the_reset(stage, stopped, sent, after):
 @pytest.mark.parametrize(
     ("stage", "sent", "words"),
     [
-        *((stage, sent, "goes on with it") for stage in Stage if stage.is_under_way for sent in (True, False)),
+        *((stage, False, "goes on with it") for stage in Stage if stage.is_under_way),
+        *((stage, True, "goes on with it") for stage in (Stage.SENDING, Stage.ACCEPTED, Stage.RESUMING)),
         *((Stage.DONE, sent, "carried out at 2026-11-20 12:00:00Z") for sent in (True, False)),
         *((Stage.UNCONFIRMED, sent, "look at the link in the console") for sent in (True, False)),
-        (Stage.REFUSED, True, "certainly not carried out: as it was. --not-sent"),
         (Stage.PENDING, False, "counts as not sent already: as it was"),
     ],
 )

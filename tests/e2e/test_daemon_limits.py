@@ -43,6 +43,8 @@ def test_commit_over_all_tasks_sends_none_until_it_is_approved_with_the_rail(sit
     daemon.until(lambda: held(site) == set(ALL), "all held")
     assert daemon.said("limit tasks: 12 of 12 tasks would be restarted at once", topic="limit", level="warning")
     assert site.sent == []
+    daemon.until(lambda: "limit tasks: 12 of 12 tasks would be" in site.run("status").err, "status says how many")
+    assert "tasks: 12 of 12 tasks would be restarted at once (100 %), more than" in site.run("explain", "t00").out
     planned = site.run("plan", "--format", "json")
     assert planned.code == 3
     plan = planned.json["id"]

@@ -19,7 +19,7 @@ def test_window_of_a_new_configuration_holds_and_one_that_is_gone_lets_go(site):
     site.throttle("shop", to=4000)
     site.comes_to("blocked")
     said = site.store.states()["shop"]
-    assert (said.reason.startswith("window: window freeze denies calls for 1m"), site.sent) == (True, [])
+    assert (said.reason.startswith("window freeze denies calls for 1m"), site.sent) == (True, [])
     configure(site, "")
     site.calls(1)
     site.settles()

@@ -142,6 +142,27 @@ def test_imported_components_lose_a_key_each_once_somebody_approved_it(site, tmp
     assert [reason_of(row) for row in history(site, "intent")] == ["ticket 1", "ticket 2"]
 
 
+def test_deletion_of_a_component_that_is_behind_is_held_by_a_rail_until_somebody_lifts_it(site):
+    site.put("one", task={"allowDelete": True}, sink=SPARE)
+    ran(site, "adopt", "--all")
+    daemon = site.start()
+    site.oms.set_component(name_of(0), status="STOPPED", checkpoint=site.oms.now - 3 * HOUR_S)
+    site.edit("coordinator", "one", throttleIOPS=None)
+    says(site, "one", "checkpoint: the newest checkpoint that OMS reports is 3 h old")
+    daemon.until(lambda: history(site, "rail"), "a row of the rail")
+    assert "Rails: tripped: checkpoint (1 task)" in ran(site, "status")
+    told = ran(site, "explain", "one")
+    assert "one is blocked" in told
+    assert "approve PLAN --task one --force checkpoint --reason TEXT" in told
+    assert "was held when it was tried last: checkpoint: the newest" in plan(site, code=2)
+    assert site.sent == []
+    approve(site, "--task", "one", "--force", "checkpoint", reason="incident 3")
+    site.calls(1)
+    site.settles()
+    released(site, "checkpoint")
+    assert [row["names"] for row in history(site, "rail")] == [["one"]] * len(history(site, "rail"))
+
+
 # --- a reset, and back -----------------------------------------------------------------------------------------------
 
 
@@ -175,7 +196,7 @@ def test_link_is_reset_two_hours_back_by_apply_and_back_again_by_a_daemon_whose_
     approve(site, reason="it was a mistake")
     says(site, "one", "was carried out is not known")
     site.throttle("one", to=4000)
-    says(site, "one", "waits until somebody says")
+    says(site, "one", "its edit waits for that")
     assert "then reconciler reset resolve one --sent or --not-sent" in ran(site, "explain", "one")
     assert site.sent == []
     ran(site, "reset", "resolve", "one", "--sent", "--reason", "its ticket is Successful")
@@ -202,8 +223,8 @@ def test_window_holds_a_change_lets_it_go_and_is_overridden_with_a_reason(whole)
     daemon.reload()
     daemon.says("the configuration was read anew")
     site.throttle("t01", "t02", to=1000)
-    says(site, "t01", "window: window freeze denies calls for 1m")
-    says(site, "t02", "window: window freeze denies calls for 1m")
+    says(site, "t01", "window freeze denies calls for 1m")
+    says(site, "t02", "window freeze denies calls for 1m")
     assert "Rails: tripped: window (2 tasks)" in plan(site)
     approve(site, "--task", "t01", "--force", "window", reason="incident 1")
     site.calls(1)
@@ -218,7 +239,7 @@ def test_window_holds_a_change_lets_it_go_and_is_overridden_with_a_reason(whole)
 
     close(site)
     site.throttle("t00", to=2000)
-    assert "    window: window freeze denies calls for 1m" in plan(site)
+    assert "    window freeze denies calls for 1m" in plan(site)
     assert standing(site) == {"window": "tripped"}
     forced = ran(site, "apply", "t00", "--yes", "--force", "window", "--reason", "incident 2")
     assert "  ! forced: window" in forced
@@ -243,7 +264,7 @@ def test_keys_and_directories_that_went_by_accident_are_held_until_each_rail_is_
     said = plan(site)
     assert "\n! limit removed_keys: 50 of " in said
     assert "\n! limit tasks: 10 of 12 tasks would be restarted at once" in said
-    assert standing(site)["removed_keys"] == "tripped"
+    assert (standing(site)["removed_keys"], standing(site)["tasks"]) == ("tripped", "tripped")
     assert "then held by: tasks" in ran(site, "explain", "t00")
     assert site.sent == []
     approve(site, "--force", "removed_keys", "--force", "tasks", reason="nobody needs them")
@@ -255,6 +276,9 @@ def test_keys_and_directories_that_went_by_accident_are_held_until_each_rail_is_
     for task in TASKS[:6]:
         shutil.rmtree(site.desired / task)
     daemon.until(lambda: [site.state(task) for task in TASKS[:6]] == ["orphaned"] * 6, "the loss seen")
+    gone = "vanished (6 of 12 known tasks are gone)"
+    daemon.until(lambda: f"Rails: tripped: {gone}" in site.run("status").err, "the loss told")
+    assert history(site, "rail")[-1]["message"] == "vanished tripped: 6 of 12 known tasks are gone"
     site.throttle("t11", to=4000)
     says(site, "t11", "vanished: 6 of 12 known tasks are gone")
     status = ran(site, "status")

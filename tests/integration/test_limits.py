@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.limits import REMOVED, TASKS
-from reconciler.core.policy import NewTasks, Policy
+from reconciler.core.policy import Mode, NewTasks, Policy
 from reconciler.events import Notice
 from reconciler.model import Approval, Limits, Suspension, Window
 from tests.integration.bench import Bench
@@ -144,7 +144,7 @@ def test_what_waits_for_a_window_trips_when_it_is_committed(bench, fleet):
     engine = fleet(windows=(CLOSED,))
     edit(engine, 15)
     idle(engine)
-    assert {engine.said()[name].reason.partition(":")[0] for name in names(15)} == {"window"}
+    assert {engine.said()[name].reason.partition(" ")[0] for name in names(15)} == {"window"}
     edit(engine, 15, 16)
     idle(engine)
     assert held(engine) == set(names(16))
@@ -280,6 +280,58 @@ def test_deleted_tasks_are_counted_no_more(bench, fleet):
     assert len(bench.sent) == 1
 
 
+# --- what waits for a word -------------------------------------------------------------------------------------------
+
+THEN = "; then, together with the others, held by: tasks"
+
+
+def foretold(engine):
+    """Tasks that wait for an approval and say that the limit of tasks would hold them then."""
+    return {name for name, said in engine.said().items() if said.reason.endswith(THEN)}
+
+
+def test_what_waits_is_told_what_would_hold_it_as_soon_as_that_is_so_and_no_longer(bench, fleet):
+    engine = fleet(mode=Mode.APPROVE)
+    edit(engine, 15)
+    idle(engine)
+    assert ({engine.state(name) for name in names(15)}, foretold(engine)) == ({"blocked"}, set())
+    edit(engine, 15, 16)
+    idle(engine)
+    assert (foretold(engine), told(engine)) == (set(names(16)), [])
+    edit(engine, 1, value="16")
+    idle(engine)
+    assert foretold(engine) == set()
+
+
+def test_what_waits_and_would_be_too_much_still_goes_one_by_one(bench, fleet):
+    engine = fleet(mode=Mode.APPROVE)
+    edit(engine, 16)
+    idle(engine)
+    approve_one(engine, "t000")
+    engine.until(lambda: bench.sent)
+    engine.settled("t000")
+    assert (len(bench.sent), foretold(engine)) == (1, set())
+
+
+def approve_one(engine, task):
+    plan, now = engine.bench.survey(mode=Mode.APPROVE).plan, engine.bench.clock.now()
+    (item,) = (item for item in plan.items if item.task == task)
+    word = Approval(item.content_id, task, item.address, plan.id, "update", (), "meant", "ann", now, now + DAY)
+    engine.bench.store.approve(word)
+    engine.agenda.add((task,))
+
+
+def test_limits_that_tripped_are_known_with_their_numbers(bench, fleet):
+    engine = fleet()
+    edit(engine, 20)
+    idle(engine)
+    (rail,) = (rail for rail in engine.passes.rails if rail.name == TASKS)
+    assert (rail.tasks, rail.found) == (
+        20,
+        "20 of 50 tasks would be restarted at once (40 %), more than 30 % and more than 5",
+    )
+
+
 # --- plans ---------------------------------------------------------------------------------------------------------
 
 
@@ -352,24 +404,28 @@ def write(bench, task, value, keeps):
     bench.write("source", task, source)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(edits)
-def test_order_of_looks_does_not_change_what_is_held(served, tmp_path_factory, steps):
+def said_of(survey):
+    return {item.task: (item.rail, item.behind, item.reason) for item in survey.plan.items}
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(edits, st.sampled_from(Mode))
+def test_order_of_looks_does_not_change_what_is_held_or_would_be(served, tmp_path_factory, steps, mode):
     oms, url, clock = served
     bench = Bench(tmp_path_factory.mktemp("fleet"), oms, url, clock)
     for number in range(6):
         bench.put(f"t{number}", number, task={"allowDelete": True})
-    reconciler, rules = bench.reconciler(), Policy(limits=TIGHT)
+    reconciler, rules = bench.reconciler(), Policy(limits=TIGHT, mode=mode)
     reconciler.adopt((), reason="as it is", only_new=True)
-    found = {item.task: item.rail for item in reconciler.survey(rules).plan.items}
+    found = said_of(reconciler.survey(rules))
     for number, value, keeps in steps:
         write(bench, f"t{number}", value, keeps)
         waiting = {f"t{number}"}
         while waiting:
             survey = reconciler.look(rules, waiting)
-            found |= {item.task: item.rail for item in survey.plan.items}
+            found |= said_of(survey)
             waiting = survey.unsettled
-    fresh = bench.reconciler().survey(rules).plan
+    fresh = bench.reconciler().survey(rules)
     bench.store.close()
-    assert found == {item.task: item.rail for item in fresh.items}
-    assert fresh.remarks == survey.plan.remarks
+    assert found == said_of(fresh)
+    assert fresh.plan.remarks == survey.plan.remarks

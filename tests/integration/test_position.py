@@ -6,11 +6,13 @@ import pytest
 
 from reconciler.core import position
 from reconciler.jobs import Status
-from reconciler.model import Action, Approval
+from reconciler.model import Action, Approval, RailState
 from tests.integration.bench import SECOND, name_of
+from tests.integration.engine import Engine
 
 HOUR = 3600
 STATUS, HEALTH = "DescribeProjectProgress", "DescribeProjectComponents"
+FAR = timedelta(seconds=15)
 FORCED = {"forced": frozenset({"checkpoint"}), "reason": "the window is short"}
 
 
@@ -20,6 +22,13 @@ def deletion(bench):
     bench.applied(task={"allowDelete": True})
     bench.edit("coordinator", throttleIOPS=None)
     return bench
+
+
+@pytest.fixture
+def engine(deletion):
+    made = Engine(deletion)
+    yield made
+    made.end()
 
 
 def stand(bench, age_s):
@@ -106,3 +115,80 @@ def test_an_approval_may_lift_it_so_that_a_daemon_can_be_told(deletion, rails, h
     )
     deletion.store.approve(approval)
     assert deletion.apply()["shop"].status is status
+
+
+# --- what is known of it afterwards ----------------------------------------------------------------------------------
+
+
+def marks(bench):
+    return bench.store.notified(position.HELD)
+
+
+def test_what_it_held_is_known_until_the_call_is_made(deletion):
+    stand(deletion, 3 * HOUR)
+    result = deletion.apply()["shop"]
+    assert (result.rail, result.message.partition(" the newest")[0]) == ("checkpoint", "checkpoint:")
+    assert position.held(marks(deletion), deletion.item()) == result.message
+    assert position.held(marks(deletion), deletion.item(forced=FORCED["forced"])) == ""
+    (row,) = (entry for entry in deletion.store.history("shop", 10) if entry.kind == "blocked")
+    assert row.detail == {"message": result.message, "rail": "checkpoint"}
+    deletion.apply(**FORCED)
+    assert marks(deletion) == {}
+
+
+def test_what_it_held_is_about_that_content_only(deletion):
+    stand(deletion, 3 * HOUR)
+    deletion.apply()
+    deletion.edit("sink", workerNum="9")
+    assert position.held(marks(deletion), deletion.item()) == ""
+
+
+def test_what_it_held_is_forgotten_when_nothing_is_to_be_deleted_any_more(bench):
+    bench.applied(task={"allowDelete": True})
+    before = bench.read("coordinator")
+    bench.edit("coordinator", throttleIOPS=None)
+    stand(bench, 3 * HOUR)
+    bench.apply()
+    assert marks(bench)
+    bench.write("coordinator", "shop", before)
+    bench.apply()
+    assert marks(bench) == {}
+
+
+def test_a_position_that_nothing_can_start_from_is_no_rail(deletion):
+    deletion.oms.set_project("np_0", checkpoint_text="12,3400")
+    assert deletion.apply()["shop"].rail == ""
+    assert marks(deletion) == {}
+
+
+def test_a_daemon_says_that_it_is_blocked_and_by_which_rail(deletion, engine):
+    stand(deletion, 3 * HOUR)
+    engine.everything()
+    engine.settled("shop", state="blocked")
+    said = engine.said()["shop"]
+    assert said.reason.startswith("checkpoint: the newest checkpoint that OMS reports is 3 h old")
+    assert said.next_step.startswith("wait until the component has caught up: it is sent by itself then; or")
+    assert "approve PLAN --task shop --force checkpoint --reason TEXT" in said.next_step
+    assert said.until > deletion.clock.now()
+    tripped = {rail.name: rail.tasks for rail in engine.passes.rails if rail.state is RailState.TRIPPED}
+    assert (tripped, engine.passes.held) == ({"checkpoint": 1}, {"checkpoint": ("shop",)})
+    stand(deletion, 10)
+    engine.settled()
+    assert not any(rail.state is RailState.TRIPPED for rail in engine.passes.rails)
+    assert engine.passes.held == {}
+
+
+def test_an_approval_that_lifts_it_waits_for_no_next_try(deletion, engine):
+    stand(deletion, 3 * HOUR)
+    engine.everything()
+    engine.settled("shop", state="blocked")
+    engine.until(lambda: (engine.said()["shop"].until or deletion.clock.now()) > deletion.clock.now() + FAR)
+    due = engine.said()["shop"].until
+    item, now = deletion.item(), deletion.clock.now()
+    until, forced = now + timedelta(hours=9), ("checkpoint",)
+    deletion.store.approve(
+        Approval(item.content_id, "shop", item.address, "plan", item.intended.value, forced, "why", "ann", now, until)
+    )
+    engine.some("shop")
+    engine.until(lambda: deletion.sent)
+    assert deletion.clock.now() < due

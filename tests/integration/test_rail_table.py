@@ -56,18 +56,13 @@ class World:
         """Whether the rail holds anything in a plan."""
         forced = {"forced": frozenset({rail})} if self.force else {}
         items = self.bench.survey(**(self.rules | forced)).plan.items
-        return any(name == rail for item in items for name in (rails.name_of(item.rail), *_behind(item)))
+        return any(name == rail for item in items for name in map(rails.name_of, (item.rail, *item.behind)))
 
     def sends(self, rail):
         """Whether a run sends something; for rails that are asked just before the call."""
         forced = {"forced": frozenset({rail})} if self.force else {}
         results = self.bench.apply(reason="meant", **(self.rules | forced))
         return any(result.status in (Status.APPLIED, Status.UNCONFIRMED) for result in results.values())
-
-
-def _behind(item):
-    """Rails that hold an item behind the first."""
-    return item.reason.partition("then held by: ")[2].split(", ")
 
 
 Cell = Callable[[World], bool] | str

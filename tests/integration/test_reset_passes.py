@@ -9,7 +9,7 @@ import pytest
 from reconciler.events import StateChanged
 from reconciler.model import Stage, Window
 from tests.integration.bench import SECOND
-from tests.integration.engine import Engine
+from tests.integration.engine import Engine, FaultyStore
 from tests.integration.resets import PROJECT, RESET, RESUME, RULES, STOP, Resets
 
 WHOLE = [STOP, RESET, RESUME]
@@ -149,7 +149,7 @@ def test_approval_that_ends_is_noticed(engines, resets, bench):
     engine = engines(windows=(Window("never", False, "* * * * *", 60, "UTC"),))
     engine.everything()
     engine.settled(state="blocked")
-    assert engine.said()["shop"].reason.startswith("window: ")
+    assert engine.said()["shop"].reason.startswith("window ")
     engine.pass_time(25 * 3600.0)
     assert engine.said()["shop"].reason.startswith("approval: ")
 
@@ -249,6 +249,44 @@ def test_project_that_a_killed_daemon_stopped_goes_on_though_all_tasks_are_gone(
     assert engine.passes.frozen
     engine.until(lambda: resets.stage == "refused")
     assert (resets.executed, resets.project) == ([RESUME], "RUNNING")
+
+
+def unreadable(bench):
+    bench.desired.rename(bench.desired.with_name("away"))
+
+
+@pytest.mark.parametrize(("stage", "end"), [(Stage.STOPPING, "refused"), (Stage.ACCEPTED, "unconfirmed")])
+def test_project_that_a_killed_daemon_stopped_goes_on_though_no_file_can_be_read(engines, resets, bench, stage, end):
+    resets.found(stage, stopped=True, ticket=7)
+    bench.oms.set_project(PROJECT, status="SUSPEND")
+    unreadable(bench)
+    engine = engines()
+    assert "cannot be read" in engine.everything().problem
+    assert [entry.stage for entry in engine.passes.resets] == [stage]
+    assert engine.said()["shop"].state == "applying"
+    engine.until(lambda: resets.stage == end)
+    assert (resets.executed, resets.project) == ([RESUME], "RUNNING")
+
+
+def test_reset_that_is_under_way_while_the_files_become_unreadable_is_not_sent(engine, resets, bench):
+    bench.oms.set_timing(suspend_s=20.0)
+    engine.everything()
+    engine.until(lambda: STOP in resets.calls)
+    unreadable(bench)
+    engine.everything()
+    engine.until(lambda: resets.stage == "refused")
+    assert (resets.executed, resets.project) == ([STOP, RESUME], "RUNNING")
+
+
+def test_while_neither_files_nor_state_can_be_read_nothing_is_done(engines, resets, bench):
+    resets.found(Stage.STOPPING, stopped=True)
+    unreadable(bench)
+    bench.store = FaultyStore(bench.store)
+    engine = engines()
+    bench.store.failing.add("target_trouble")
+    assert engine.everything().problem
+    engine.pass_time(30.0)
+    assert resets.calls == []
 
 
 def test_files_that_are_being_written_hold_no_reset_that_was_begun(engine, resets):

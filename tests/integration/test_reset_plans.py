@@ -82,10 +82,9 @@ def test_edits_of_another_task_of_the_project_wait_too(resets):
     under_way(resets, Stage.UNKNOWN)
     resets.bench.edit("sink", "second", workerNum="17")
     waiting = next(item for item in resets.survey().plan.items if item.task == "second")
-    assert (waiting.rail, waiting.reason) == (
-        "reset",
-        "waits until somebody says how reset r1 of np_0 ended: reconciler reset resolve shop",
-    )
+    command = "reconciler reset resolve shop --sent or --not-sent, --reason TEXT"
+    reason = f"waits until somebody says how reset r1 of np_0 ended: {command}"
+    assert (waiting.rail, waiting.reason) == ("reset", reason)
 
 
 def test_two_resets_of_one_project_go_one_after_another(resets):
@@ -187,6 +186,20 @@ def test_freeze_holds_a_reset_that_was_not_begun(resets):
     assert ("shop", "reset", "blocked", "vanished") in items(resets)
 
 
+def test_freeze_sends_nothing_of_a_reset_that_is_still_declared(resets):
+    for number in range(1, 7):
+        resets.bench.put(f"other{number}", number)
+    resets.bench.apply()
+    under_way(resets)
+    for number in range(1, 7):
+        lose_directory(resets, f"other{number}")
+    assert orders(resets) == {"shop": False}
+    assert "nothing further is sent" in resets.item().reason
+    resets.bench.oms.set_project(PROJECT, status="SUSPEND")
+    resets.run()
+    assert (resets.stage, resets.project, resets.executed) == ("refused", "RUNNING", ["ResumeProject"])
+
+
 def test_freeze_leaves_no_project_stopped(resets):
     under_way(resets)
     lose_everything(resets)
@@ -250,6 +263,18 @@ def test_distance_is_read_from_the_server(resets):
     assert abs(item.outlook.shift_s + 2 * HOUR_S) < 60
     assert item.outlook.rows > 0
     assert item.remarks[-1].startswith("back by 1")
+
+
+def test_position_before_is_that_of_the_ledger(resets):
+    under_way(resets, Stage.UNKNOWN)
+    survey = resets.survey()
+    (entry,) = survey.resets.values()
+    before = 1_700_000_000
+    ledger = {entry.key: replace(entry, position_before=before)}
+    found = with_outlook(survey.plan.items, resets.bench.tools().open_target, (), ledger)
+    item = next(item for item in found if item.intended is Action.RESET)
+    assert item.outlook.position_before == before
+    assert "look at its ticket" in item.remarks[-1]
 
 
 def test_server_is_not_asked_where_there_is_no_reset(resets):

@@ -591,7 +591,7 @@ def test_declaration_that_is_taken_away_while_it_stops_brings_the_project_back(b
     resets.found(Stage.STOPPING, stopped=True)
     bench.oms.set_project(PROJECT, status="SUSPEND")
     resets.take_away()
-    assert "its reset.json is gone" in resets.run().message
+    assert "it is not asked for any more: its reset.json is gone" in resets.run().message
     assert (resets.calls, resets.project, resets.stage) == ([RESUME], "RUNNING", "refused")
 
 

@@ -76,7 +76,7 @@ def test_change_by_day_waits_for_the_window_and_the_next_one_for_the_next(bench,
     engine.everything()
     said = engine.said()["shop"]
     assert (said.state, f"{said.until:%M}", bench.sent) == ("blocked", "00", [])
-    assert said.reason.startswith("window: window w allows calls only for 2h from ")
+    assert said.reason.startswith("window w allows calls only for 2h from ")
     in_time(engine)
     assert (said.until <= bench.clock.now(), len(bench.sent)) == (True, 1)
     engine.pass_time(7200)
@@ -106,7 +106,7 @@ def test_windows_of_task_json_hold_its_task_alone(bench, engines, nights):
     engine.everything()
     engine.settled("free")
     assert (engine.state(), bench.keys) == ("blocked", [name_of(1)])
-    assert "window 0 of task.json allows calls only" in engine.said()["shop"].reason
+    assert "window 1 of task.json allows calls only" in engine.said()["shop"].reason
 
 
 def test_label_decides_whose_window_it_is(bench, nights):

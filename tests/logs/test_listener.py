@@ -56,10 +56,21 @@ def test_a_start_is_summed_up(written, listener):
     said = [json.loads(line) for line in lines()]
     assert [each["event"] for each in said] == [
         "bad is invalid",
-        "saw 1,001 tasks for the first time",
+        "looked at 1,001 tasks after the start",
         "looked at 1,001 tasks",
     ]
     assert said[1]["reason"] == "1,000 synced, 1 invalid"
+
+
+def test_what_comes_after_the_start_is_seen_for_the_first_time(written, listener):
+    lines = written("json")
+    for task in ("known", "new"):
+        listener(changed(task, State.SYNCED, before=None))
+        listener(PassEnded("event", 1, 2.0))
+    assert [event for event in events(lines()) if "first" in event or "start" in event] == [
+        "looked at 1 task after the start",
+        "saw 1 task for the first time",
+    ]
 
 
 def test_lines_below_the_level_take_no_room_in_a_burst(written, listener, time):

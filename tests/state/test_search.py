@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import Commit, Condition, Outcome
+from reconciler.model import Commit, Condition, Outcome, Suspension
 from reconciler.ports import Wanted
 from reconciler.state import journal
 from reconciler.state.database import open_for_writing
@@ -152,6 +152,8 @@ def test_every_question_is_answered_as_by_looking_at_every_row(tmp_path_factory,
     ("query", "found_by"),
     [
         ("numbers_of_tasks", "SEARCH journal .*journal_by_task "),
+        ("numbers_of_rails", "SEARCH journal .*journal_rails "),
+        ("wide_holds", "SEARCH journal .*journal_by_task "),
         ("numbers_of_outcome", "SEARCH journal .*journal_by_outcome "),
         ("numbers_of_revision", "SEARCH journal .*journal_by_revision "),
         ("first_since", "SEARCH journal .*journal_by_time "),
@@ -166,6 +168,30 @@ def test_no_question_reads_a_whole_table(store, path, query, found_by):
     with closing(sqlite3.connect(path)) as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[query]}", defaultdict(str))]
     assert any(re.match(found_by, step) for step in plan), plan
+
+
+# --- what holds several tasks ----------------------------------------------------------------------------------------
+
+
+def test_rows_of_rails_are_found_by_the_tasks_that_they_name(store):
+    for names in (["shop/a", "b"], ["shop-2"], ["shop"], [], ["shop/\xe4"]):
+        store.note("rail", "", {"names": names})
+    store.note("policy", "", {"names": ["shop"]})
+    store.note("sync", "shop", {})
+    assert found(store, tasks=("shop",)) == [7, 5, 3, 1]
+    assert found(store, tasks=("shop/a",)) == [1]
+    assert found(store, tasks=("shop/\xe4", "b")) == [5, 1]
+    assert found(store, tasks=("shop",), limit=2) == [7, 5]
+    assert found(store, tasks=("shop",), since=datetime(2100, 1, 1, tzinfo=UTC)) == []
+    assert found(store, tasks=("shop",), outcomes=("failed",)) == []
+    assert found(store, tasks=("shop",), revisions=("r1",)) == []
+
+
+def test_rows_of_several_tasks_are_found_by_their_exact_name(store):
+    for name in ("*", "*team=shop", "*team=shop/x", "*team=shop-2", "+", "a"):
+        store.suspend(name, Suspension("x", None))
+    assert found(store, tasks=("a",), also=("*", "*team=shop")) == [6, 2, 1]
+    assert store.wide_holds() == {"*", "*team=shop", "*team=shop/x", "*team=shop-2"}
 
 
 # --- commits ---------------------------------------------------------------------------------------------------------

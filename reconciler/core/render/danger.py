@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum, auto
 
 from reconciler.core.fleet import summary
-from reconciler.model import Action, DangerLevel, Dimension, Item, Plan
+from reconciler.model import Action, DangerLevel, Dimension, Item, Plan, Stage
 
 LEVELS = (DangerLevel.FORBID, DangerLevel.CONFIRM, DangerLevel.WARN)
 """Most dangerous first."""
@@ -95,18 +95,33 @@ def alarms(plan: Plan) -> Iterator[str]:
 
 
 def _dangers(plan: Plan) -> Iterator[str]:
-    deleting = sum(map(deletes, plan.items))
-    if deleting:
-        yield _many(deleting, "task deletes keys", "tasks delete keys")
-    resets = sum(Action.RESET in (item.action, item.intended) for item in plan.items)
-    if resets:
-        yield _many(resets, "link is reset to another position", "links are reset to another position")
+    sent = Counter(item.action for item in plan.items)
+    held = Counter(item.intended for item in plan.items if _is_held(item))
+    unknown = sum(map(_is_unknown, plan.items))
+    told = (
+        (sent[Action.UPDATE_DELETE], "task deletes keys", "tasks delete keys"),
+        (held[Action.UPDATE_DELETE], "held task would delete keys", "held tasks would delete keys"),
+        (sent[Action.RESET], "link is reset to another position", "links are reset to another position"),
+        (held[Action.RESET] - unknown, "held reset would move a link", "held resets would move links"),
+        (unknown, "reset was perhaps carried out", "resets were perhaps carried out"),
+    )
+    yield from (_many(number, one, more) for number, one, more in told if number)
     inexact = sum(item.intended.sends and is_inexact(item) for item in plan.items)
     if inexact:
         yield _many(inexact, "address may mean", "addresses may mean") + " more than one component"
-    told = ", ".join(f"{number:,} {level.value}" for level, number in levels(plan).items())
-    if told:
-        yield f"Dangerous changes: {told}"
+    changes = ", ".join(f"{number:,} {level.value}" for level, number in levels(plan).items())
+    if changes:
+        yield f"Dangerous changes: {changes}"
+
+
+def _is_held(item: Item) -> bool:
+    """Whether something would be sent, were it not for a rail; what is invalid would not."""
+    return item.intended.sends and not item.action.sends and item.action is not Action.INVALID
+
+
+def _is_unknown(item: Item) -> bool:
+    """Whether nobody knows if a reset was carried out."""
+    return _is_held(item) and item.outlook is not None and item.outlook.stage is Stage.UNKNOWN
 
 
 def levels(plan: Plan) -> dict[DangerLevel, int]:

@@ -95,7 +95,7 @@ def _section(part: Part, root: str, *, full: bool) -> _Section:
         tasks=(views.view(item, root, part.origins) for item in shown),
         groups=Counter(map(views.group_of, shown)),
         number=len(shown),
-        quiet=len(plan.items) - len(shown),
+        quiet=len({item.task for item in plan.items} - {item.task for item in shown}),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from reconciler.core import rails
 from reconciler.core.fleet import summary
 from reconciler.core.render import words
+from reconciler.core.status import moment, shown_rail
 from reconciler.model import NO_ORIGINS, Action, Change, Commit, Item, Origins, Plan, RailState
 
 Style = Literal["", "bold", "added", "removed", "changed", "danger", "dim"]
@@ -121,9 +122,8 @@ def item_lines(item: Item, root: str, origins: Origins) -> Iterator[Line]:
 
 def why(item: Item) -> str:
     """The reason of an item, with the rail that holds it and until when."""
-    until = f" (until {item.until.isoformat(timespec='seconds')})" if item.until else ""
-    rail = f"{item.rail}: " if item.rail else ""
-    return words.safe(f"{rail}{item.reason}{until}")
+    until = f" (until {moment(item.until)})" if item.until else ""
+    return words.safe(f"{shown_rail(item)}{item.reason}{until}")
 
 
 def commits(item: Item, origins: Origins) -> tuple[Commit, ...]:
@@ -170,9 +170,15 @@ def _summary(plan: Plan) -> str:
     return f"Plan {plan.id[:SHORT_ID]}: {tally(plan)}; {', '.join(calls) or 'no call'}."
 
 
+def untouched(plan: Plan) -> frozenset[str]:
+    """Tasks that have nothing to do, each once: one with a reset that waits is none of them."""
+    others = {item.task for item in plan.items if item.action is not Action.NOOP or item.rail == "failed"}
+    return frozenset(item.task for item in plan.items) - others
+
+
 def tally(plan: Plan) -> str:
-    """How many tasks there are of each kind: "1 to update, 998 unchanged"."""
-    counts = summary(plan)
+    """How many items there are of each kind, and tasks of which none is: "1 to update, 998 unchanged"."""
+    counts = {**summary(plan), "noop": len(untouched(plan))}
     named = {
         "noop": "unchanged",
         "failed": "failed",

@@ -139,7 +139,7 @@ def suspension_of(task: JsonObject) -> Suspension | None:
 def windows_of(task: JsonObject) -> tuple[Window, ...]:
     """The windows that a valid `task.json` declares."""
     declared = task.get("windows", ())
-    return tuple(windows.read(content, f"{index} of task.json") for index, content in enumerate(declared))
+    return tuple(windows.read(content, f"{number} of task.json") for number, content in enumerate(declared, 1))
 
 
 _LIMITS = {"removedKeys": "removed_keys", "changedKeys": "changed_keys", "keysFloor": "keys_floor"}

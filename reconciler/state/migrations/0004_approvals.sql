@@ -60,3 +60,6 @@ WHEN (NEW.target, NEW.project, NEW.reverse, NEW.request, NEW.digest)
 BEGIN
   SELECT RAISE(ABORT, 'a reset in the ledger stays the one that it is');
 END;
+
+-- Rows of rails belong to no task and name those that they hold: there are few of them, and they are looked through.
+CREATE INDEX journal_rails ON journal (kind) WHERE kind = 'rail';

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from reconciler.core.render.danger import Rank, alarms, by_danger, levels, rank, worst
-from reconciler.model import Action, DangerLevel
+from reconciler.model import Action, DangerLevel, Outlook, ResetKey, Stage
 from tests.core.builders import plan_of, sample_items
 from tests.core.render.samples import CONFIRM, FORBID, WARN, an_item, changed
 
@@ -59,6 +59,10 @@ def test_the_worst_level_counts():
     assert worst(an_item(Action.UPDATE, changes=(changed(),))) is None
 
 
+def held(intended, name="shop", action=Action.BLOCKED, **more):
+    return an_item(action, name, intended=intended, cost=(), **more)
+
+
 def test_alarms_of_several_tasks():
     plan = plan_of(*sample_items(), an_item(Action.NOOP, "k", rail="failed"), an_item(Action.UPDATE, address=BY_HOST))
     assert list(alarms(plan)) == [
@@ -66,7 +70,7 @@ def test_alarms_of_several_tasks():
         "1 task is invalid",
         "1 task failed",
         "1 task deletes keys",
-        "1 link is reset to another position",
+        "1 held reset would move a link",
         "1 address may mean more than one component",
         "Dangerous changes: 1 forbid, 1 confirm, 4 warn",
     ]
@@ -81,6 +85,25 @@ def test_alarms_of_several_tasks():
             [an_item(Action.RESET)], ["No component restarts", "1 link is reset to another position"], id="reset"
         ),
         pytest.param([an_item(Action.UPDATE)], ["1 component restarts"], id="one"),
+        pytest.param([held(Action.RESET)], ["Nothing is sent", "1 held reset would move a link"], id="held reset"),
+        pytest.param(
+            [held(Action.UPDATE_DELETE, n) for n in "ab"],
+            ["Nothing is sent", "2 held tasks would delete keys"],
+            id="held deletions",
+        ),
+        pytest.param(
+            [an_item(Action.UPDATE_DELETE), held(Action.UPDATE_DELETE, "b", Action.SUSPENDED)],
+            ["1 component restarts", "1 task deletes keys", "1 held task would delete keys"],
+            id="deletions",
+        ),
+        pytest.param(
+            [held(Action.RESET, outlook=Outlook(ResetKey("t", "p", False, "r"), 1, Stage.UNKNOWN, messages=False))],
+            ["Nothing is sent", "1 reset was perhaps carried out"],
+            id="unknown reset",
+        ),
+        pytest.param(
+            [held(Action.RESET, action=Action.INVALID)], ["Nothing is sent", "1 task is invalid"], id="invalid reset"
+        ),
         pytest.param([an_item(Action.INVALID, n) for n in "ab"], ["Nothing is sent", "2 tasks are invalid"], id="two"),
     ],
 )

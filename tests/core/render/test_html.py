@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from reconciler import resources
 from reconciler.core.render import html, words
-from reconciler.model import NO_ORIGINS, Action
+from reconciler.model import NO_ORIGINS, Action, Outlook, ResetKey, Stage
 from tests.core.builders import SENTINEL, applied, few, plan_of, planned, sample_items, whole
 from tests.core.render.samples import EVIL, an_item, changed, hostile, hostile_plan, origins_of
 
@@ -104,6 +104,15 @@ def test_chips_count_what_is_listed():
     groups = re.findall(r'<details class="task \w+" data-group="([^"]+)"', report)
     assert chips == {group: str(groups.count(group)) for group in groups}
     assert chips["failed"] == "1"
+
+
+def test_task_with_a_finished_or_waiting_reset_is_counted_once():
+    over = an_item(
+        Action.NOOP, "orders", outlook=Outlook(ResetKey("t", "p", False, "r"), 1, Stage.DONE, messages=False)
+    )
+    waits = an_item(Action.BLOCKED, "items", intended=Action.RESET)
+    plain = [an_item(Action.NOOP, name) for name in ("orders", "items", "other")]
+    assert "2 tasks stay as they are." in text_of(rendered(*plain, over, waits))
 
 
 def test_unchanged_tasks_are_a_number_unless_all_are_wanted():

@@ -50,7 +50,7 @@ g/gone  orphaned
     its directory is gone: nothing is called; reconciler forget g/gone drops the record
 
 h/later  suspended (would update): restarts the component; changes around the checkpoint are written again
-    suspend --all: migration (until 2026-11-21T13:00:00+00:00)
+    suspend --all: migration (until 2026-11-21 13:00:00Z)
   ~ sink/workerNum  "16" -> "8"   16 -> 8 threads
     16 unchanged
   ! /sink/workerNum: takes memory of the host; the component may not start, or other tasks suffer (warn)
@@ -81,6 +81,18 @@ def item(action, name="shop", **more):
 def test_report_of_several_tasks():
     plan = replace(plan_of(*sample_items(), frozen="for this test"), id="ID")
     assert text.plain(plan, "desired_state") == REPORT
+
+
+def test_task_with_a_reset_that_waits_is_not_unchanged():
+    plan = plan_of(item(Action.NOOP), item(Action.BLOCKED, intended=Action.RESET), item(Action.NOOP, "other"))
+    assert text.tally(plan) == "1 unchanged, 1 blocked"
+    assert text.untouched(plan) == {"other"}
+
+
+def test_window_is_named_once():
+    held = item(Action.BLOCKED, rail="window", intended=Action.UPDATE)
+    assert text.why(replace(held, reason="window nights allows calls")) == "window nights allows calls"
+    assert text.why(held) == "window: r"
 
 
 def test_quiet_task_is_listed_in_full_only():
