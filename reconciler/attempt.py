@@ -108,9 +108,12 @@ class Attempt:
 
     def _held(self, held: HeldError) -> Result:
         """A result of a job that was held just before its call; a rail that only the call meets is remembered."""
+        item = self._job.item
         if not held.rail:
+            if held.status is Status.BLOCKED and self._needs_position:
+                self._store.set_notified(position.HELD, item.address, "")  # it is not what holds it any more
             return self._job.unsent(held.status, str(held))
-        reason, item = f"{held.rail}: {held}", self._job.item
+        reason = f"{held.rail}: {held}"
         self._store.set_notified(position.HELD, item.address, position.mark(item, reason))
         return replace(self._job.unsent(held.status, reason), rail=held.rail)
 

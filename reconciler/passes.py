@@ -230,10 +230,13 @@ class Passes:
             survey = self._reconciler.begun(self._rules)
             self._follow_resets(survey)
             jobs = {job.item.id: job for job in jobs_of(survey)}
-            findings = [self._settle(item, (), jobs, survey) for item in survey.plan.items]
+            items = _by_task(survey.plan.items)
+            findings = [self._settle(item, more, jobs, survey) for item, more in items.values()]
             self._states.put(finding for finding in findings if finding is not None)
         except ReconcilerError:
             return  # then nothing can be done before the next look
+        except Exception as defect:  # noqa: BLE001 - the border: what goes wrong in a look must not end the daemon
+            self._tell_defect("", defect)
 
     def _settle(self, item: Item, more: tuple[Item, ...], jobs: Mapping[str, Job], survey: Survey) -> Finding | None:
         """Do about one task what is to be done, and say how it is; None: the next look says it."""
@@ -315,12 +318,13 @@ class Passes:
     def _status(self, item: Item, record: Record | None) -> TaskStatus:
         job = self._targets.job(item.task)
         trouble = self._targets.trouble(item.target)
-        met = position.held(self._marks, item)
+        with self._guard:
+            tried = self._tries.get((item.task, item.intended is Action.RESET))
+        is_newer = tried is not None and tried.result.rail != position.RAIL  # the last try met something else
+        met = "" if is_newer else position.held(self._marks, item)
         status = status_of(item, record, calling=False, trouble=trouble, daemon=True, met=met)
         if job is not None and record is not None and record.condition in _UNDER_WAY:
             return _under_way(status, item, record)
-        with self._guard:
-            tried = self._tries.get((item.task, item.intended is Action.RESET))
         if met and status.state is State.BLOCKED and tried is not None:
             status = replace(status, until=self._until(tried))
         if status.state is not State.OUT_OF_SYNC:

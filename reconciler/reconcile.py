@@ -512,7 +512,8 @@ class Reconciler:
             if frozen and item.action is Action.RESET and item.outlook is not None and item.is_begun_reset:
                 ended, order = resets.gone(entries[item.outlook.key], look.around)
                 look.found.items[index] = replace(item, reason=ended.reason)
-                look.found.work[item.id] = replace(look.found.work[item.id], reset=order)
+                if (work := look.found.work.get(item.id)) is not None:  # else there was enough, or none is wanted
+                    look.found.work[item.id] = replace(work, reset=order)
 
     def _prepare(
         self, task: Task, record: Record | None, key: bytes, used: dict[tuple[str, str], str]

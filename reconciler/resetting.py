@@ -150,7 +150,9 @@ class Resetting:
         """Why the reset must not be sent now; "" when it may."""
         entry, now = self._entry, self._tools.clock.now()
         if not self._order.declared:
-            return "it is not asked for any more: its reset.json is gone, cannot be read, or asks for something else"
+            return (
+                "it is not asked for any more: its reset.json is gone or another one, cannot be read, or all is frozen"
+            )
         if self._order.expires is not None and self._order.expires <= now:
             return "it has expired"
         troubles = self._store.target_trouble()

@@ -1,5 +1,6 @@
 """`reconciler approve`: say that items of a plan may go. One short transaction on the store, and no call."""
 
+import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from reconciler.core.policy import FORCIBLE
 from reconciler.core.status import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.config import Settings
     from reconciler.model import Approval, Item, Plan
@@ -250,8 +251,15 @@ class _Request:
         for remark in limits.tripped_remarks(found):
             warn(remark)
         if found:
-            forces = " ".join(f"--force {rail}" for rail in found)
-            warn(f"to send it all the same: reconciler approve {plan.id[:_DIGITS]} {forces} --reason TEXT")
+            warn(f"to send it all the same: {self._command(plan, found)} --reason TEXT")
+
+    def _command(self, plan: "Plan", rails: "Iterable[str]") -> str:
+        """The same approval once more, lifting these rails too: of the same items, so that no others go with it."""
+        asked = self._asked
+        words = ["reconciler", "approve", asked.plan if asked.file else plan.id[:_DIGITS]]
+        words += (word for task in asked.tasks for word in ("--task", task))
+        words += (word for rail in dict.fromkeys((*asked.force, *rails)) for word in ("--force", rail))
+        return shlex.join(words)
 
     def _say_why_not(self, plan: "Plan") -> None:
         """Nothing waits: of what is asked for, say what holds it, or that it goes anyway."""

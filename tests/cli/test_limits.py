@@ -106,6 +106,24 @@ def test_who_approves_reads_before_and_after_what_then_holds_it(asking):
     assert len(asking.updates) == 2
 
 
+def test_command_that_sends_it_all_the_same_means_what_was_approved_and_no_more(asking):
+    asking.edit(ORACLE, "sink", workerNum="21")
+    number = asking.reconciler("plan", "--format", "json").json["id"]
+    asked = ("--task", KAFKA, "--task", MYSQL, "--force", "window")
+    approved = asking.reconciler("approve", number, *asked, "--reason", "agreed")
+    again = f"--task {KAFKA} --task {MYSQL} --force window --force tasks --reason TEXT"
+    assert f"to send it all the same: reconciler approve {number[:16]} {again}" in approved.err
+
+
+def test_command_that_sends_it_all_the_same_takes_a_saved_plan_again(asking):
+    assert asking.reconciler("plan", KAFKA, MYSQL, "--out", "saved plan.json").code in {0, 2, 3}
+    approved = asking.reconciler("approve", "saved plan.json", "--reason", "agreed")
+    assert "reconciler approve 'saved plan.json' --force tasks --reason TEXT" in approved.err
+    assert asking.reconciler("approve", "saved plan.json", "--force", "tasks", "--reason", "agreed").code == 0
+    assert asking.reconciler("apply", "--yes").code == 0
+    assert len(asking.updates) == 2
+
+
 def test_what_is_approved_one_by_one_goes_and_nothing_is_said_of_limits(asking):
     for task in (KAFKA, MYSQL):
         number = asking.reconciler("plan", "--format", "json").json["id"]

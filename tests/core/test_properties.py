@@ -29,7 +29,7 @@ from tests.core.builders import (
 )
 
 SCHEMA = jsonschema.Draft202012Validator(resources.schema("plan"))
-SETTINGS = settings(max_examples=60, deadline=None)
+SETTINGS = settings(max_examples=40, deadline=None)
 FREE = replace(APPLY, forced=frozenset(("incomplete", *RAILS)))
 
 names = st.sampled_from(["a", "b", "__x", "x/y", "~", "", "é"])

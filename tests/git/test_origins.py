@@ -800,7 +800,7 @@ def test_asking_again_and_again_keeps_nothing(repo):
         before = tracemalloc.get_traced_memory()[0]
         ask()
         gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 1000  # bytes
+        assert tracemalloc.get_traced_memory()[0] - before < 5000  # bytes: less than any object for each
     finally:
         tracemalloc.stop()
 

@@ -161,6 +161,38 @@ def test_a_position_that_nothing_can_start_from_is_no_rail(deletion):
     assert marks(deletion) == {}
 
 
+def test_what_it_held_is_forgotten_when_something_else_holds_the_next_try(deletion):
+    stand(deletion, 3 * HOUR)
+    deletion.apply()
+    assert marks(deletion)
+    deletion.oms.set_project("np_0", checkpoint_text="12,3400")
+    assert "which is no time" in deletion.apply()["shop"].message
+    assert marks(deletion) == {}
+
+
+def test_a_daemon_says_what_the_last_try_met_and_not_what_an_earlier_one_did(deletion, engine):
+    stand(deletion, 3 * HOUR)
+    engine.everything()
+    engine.settled("shop", state="blocked")
+    deletion.oms.set_project("np_0", checkpoint_text="12,3400")
+    engine.until(lambda: "which is no time" in engine.said()["shop"].reason)
+    said = engine.said()["shop"]
+    assert (said.state, "--force" in said.next_step) == ("blocked", False)
+    assert not any(rail.state is RailState.TRIPPED for rail in engine.passes.rails)
+
+
+def test_a_daemon_says_what_the_last_try_met_where_that_says_nothing_of_the_rail(deletion, engine):
+    stand(deletion, 3 * HOUR)
+    engine.everything()
+    engine.settled("shop", state="blocked")
+    deletion.fault("cm_unavailable", action=STATUS, times=9)
+    engine.until(lambda: engine.ended[-1][2].status is Status.PENDING)
+    engine.some("shop")
+    assert engine.state() == "out-of-sync"
+    assert "the last attempt had no effect" in engine.said()["shop"].reason
+    assert marks(deletion)
+
+
 def test_a_daemon_says_that_it_is_blocked_and_by_which_rail(deletion, engine):
     stand(deletion, 3 * HOUR)
     engine.everything()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.events import StateChanged
+from reconciler.events import Notice, StateChanged
 from reconciler.model import Stage, Window
 from tests.integration.bench import SECOND
 from tests.integration.engine import Engine, FaultyStore
@@ -276,6 +276,29 @@ def test_reset_that_is_under_way_while_the_files_become_unreadable_is_not_sent(e
     engine.everything()
     engine.until(lambda: resets.stage == "refused")
     assert (resets.executed, resets.project) == ([STOP, RESUME], "RUNNING")
+
+
+def test_project_goes_on_though_another_reset_of_the_same_task_waits_for_a_word(engines, resets, bench):
+    resets.found(Stage.STOPPING, stopped=True)
+    row = resets.entry
+    key, address = replace(row.key, project="np_1", request="r0"), row.address.replace("np_0", "np_1")
+    assert bench.store.move_reset(replace(row, key=key, address=address, stage=Stage.UNKNOWN, stopped=False), None)
+    bench.oms.set_project(PROJECT, status="SUSPEND")
+    unreadable(bench)
+    engine = engines()
+    for _ in range(4):
+        engine.everything()
+        engine.pass_time(5.0)
+    assert resets.executed == [RESUME]
+    assert engine.told() == ["applying", "blocked"]
+
+
+def test_defect_while_resets_are_brought_back_does_not_end_the_daemon(engine, bench, monkeypatch):
+    engine.everything()
+    unreadable(bench)
+    monkeypatch.setattr(engine.reconciler, "begun", lambda _rules: {}["nothing"])
+    assert "cannot be read" in engine.everything().problem
+    assert "a defect of reconciler" in engine.of(Notice)[-1].text
 
 
 def test_while_neither_files_nor_state_can_be_read_nothing_is_done(engines, resets, bench):

@@ -265,6 +265,19 @@ def test_distance_is_read_from_the_server(resets):
     assert item.remarks[-1].startswith("back by 1")
 
 
+def test_look_that_keeps_no_work_sees_a_freeze_beside_a_reset_that_was_begun(resets):
+    for number in range(1, 7):
+        resets.bench.put(f"other{number}", number)
+    resets.bench.apply()
+    under_way(resets)
+    for number in range(1, 7):
+        lose_directory(resets, f"other{number}")
+    survey = resets.bench.reconciler().survey(Policy(**RULES), most=0)  # as `status` and `approve` look
+    assert (survey.plan.frozen, survey.work) == (True, {})
+    item = next(item for item in survey.plan.items if item.intended is Action.RESET)
+    assert "nothing further is sent" in item.reason
+
+
 def test_position_before_is_that_of_the_ledger(resets):
     under_way(resets, Stage.UNKNOWN)
     survey = resets.survey()
