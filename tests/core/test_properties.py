@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import jsonschema
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,8 @@ from tests.core.builders import (
     task,
     whole,
 )
+
+pytestmark = pytest.mark.no_cover  # measuring doubles their time; other tests reach the same lines
 
 SCHEMA = jsonschema.Draft202012Validator(resources.schema("plan"))
 SETTINGS = settings(max_examples=40, deadline=None)

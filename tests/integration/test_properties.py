@@ -4,11 +4,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.policy import UNKNOWN_ATTEMPTS
 from tests.integration.bench import SENTINELS, Bench, documents, name_of
+
+pytestmark = pytest.mark.no_cover  # measuring doubles their time; other tests reach the same lines
 
 KEYS = [
     ("coordinator", "throttleRps"),
