@@ -10,6 +10,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from reconciler.core import position, rails
+from reconciler.core.plural import counted
 from reconciler.core.policy import Policy
 from reconciler.core.rails import Grip
 from reconciler.model import Item, Plan, Rail, RailState
@@ -98,7 +99,7 @@ def of_plan(plan: Plan, marks: Mapping[str, str]) -> tuple[Rail, ...]:
 
 
 def _tripped(rail: Rail, held: int) -> Rail:
-    also = f"; lifted for {_tasks(rail.tasks)}" if rail.state is RailState.OVERRIDDEN else ""
+    also = f"; lifted for {counted(rail.tasks)}" if rail.state is RailState.OVERRIDDEN else ""
     return Rail(rail.name, RailState.TRIPPED, f"{rail.text}{also}", held)
 
 
@@ -179,7 +180,7 @@ class RailRows:
             self._note(rail, "released", self._names.get(rail.name, ()))
 
     def _note(self, rail: Rail, word: str, named: tuple[str, ...]) -> None:
-        told = f": {rail.found or _tasks(rail.tasks)}" if rail.state in _UNUSUAL else ""
+        told = f": {rail.found or counted(rail.tasks)}" if rail.state in _UNUSUAL else ""
         setting = f" ({rail.text})" if rail.text and not rail.found else ""
         message = f"{rail.name} {word}{told}{setting}"
         detail = {"rail": rail.name, "state": word, "tasks": rail.tasks, "names": list(named), "message": message}
@@ -188,10 +189,6 @@ class RailRows:
 
 def _names_tasks(rail: Rail) -> bool:
     return rail.state in _UNUSUAL and rail.name not in rails.PACING
-
-
-def _tasks(number: int) -> str:
-    return f"{number:,} task{'' if number == 1 else 's'}"
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:

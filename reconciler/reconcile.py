@@ -236,9 +236,9 @@ class Reconciler:
 
         Raises:
             StateStoreError: the state cannot be read either.
-            DesiredStateError: nor is anything known of any task.
         """
-        look = self._begin(rules, lambda _task: True, None)
+        records = self._store.records()
+        look = _Look(records, self._surroundings(rules), self._store.fingerprint_key(), lambda _task: True, None)
         self._go_on_with_resets(look, ())
         plan = fleet.assemble(look.found.items, "", rules)
         survey = Survey(plan, look.found.work, {}, {}, {}, {}, {}, look.records, {}, frozenset())
@@ -246,7 +246,8 @@ class Reconciler:
 
     def _begin(self, rules: Policy, chosen: Callable[[str], bool], most: int | None) -> "_Look":
         records = self._store.records()
-        around = self._surroundings(rules, records)
+        first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
+        around = self._surroundings(rules, first_run=first_run)
         awaited = frozenset(self._store.notified(importing.AWAITED))  # after the records: the mark is written first
         return _Look(records, around, self._store.fingerprint_key(), chosen, most, awaited)
 
@@ -378,8 +379,7 @@ class Reconciler:
             outcome[name] = adoption
         return dict(sorted(outcome.items()))
 
-    def _surroundings(self, rules: Policy, records: Mapping[str, Record]) -> Surroundings:
-        first_run = not records and len(self._source.names()) > policy.FIRST_RUN_TASKS
+    def _surroundings(self, rules: Policy, *, first_run: bool = False) -> Surroundings:
         return Surroundings(
             now=self._clock.now(),
             policy=rules,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.common import Session, format_option, pass_session, print_json, warn
+from reconciler.core.plural import counted
 from reconciler.core.status import moment
 
 if TYPE_CHECKING:
@@ -39,17 +40,13 @@ def approvals(session: Session, format_: str) -> int:
         found = _Found(plan, store, datetime.now(UTC))
     unread = sum(item.rail == "secret" for item in plan.items)
     if unread:
-        warn(f"secrets cannot be read here: whether these wait for an approval is not known: {_tasks(unread)}")
+        warn(f"secrets cannot be read here: whether these wait for an approval is not known: {counted(unread)}")
     if format_ == "json":
         print_json({"version": 1, "plan": plan.id, **found.report()})
         return 0
     print_table(session, _HEADS, found.cells())
     warn(found.summary())
     return 0
-
-
-def _tasks(number: int) -> str:
-    return f"{number:,} task{'' if number == 1 else 's'}"
 
 
 class _Found:

@@ -11,6 +11,7 @@ from reconciler import wiring
 from reconciler.cli.common import open_files, warn
 from reconciler.config import Settings
 from reconciler.core import policy
+from reconciler.core.plural import counted
 from reconciler.core.policy import ALL_TASKS, Policy, Surroundings, label_key, label_of
 from reconciler.errors import DesiredStateError
 from reconciler.model import Condition, Task
@@ -41,7 +42,7 @@ def tell(settings: Settings, store: SqliteStore, keys: Collection[str]) -> None:
     records = store.records().values()
     under_way = sorted(record.task for record in records if record.task in names and record.condition in _UNDER_WAY)
     calls = f"not stopped, because it is under way: {_few(under_way)}" if under_way else "no call is under way"
-    warn(f"holds {_count(len(names))}; {calls}")
+    warn(f"holds {counted(len(names))}; {calls}")
 
 
 def _names(settings: Settings, store: SqliteStore, keys: Collection[str]) -> frozenset[str]:
@@ -135,10 +136,6 @@ def plan_without(settings: Settings, store: SqliteStore, keys: Collection[str], 
     engine = wiring.reconciler(settings, store, files.source)
     plan = engine.survey(replace(settings.policy, resumed=frozenset(keys)), names, most=0).plan
     return list(text.lines(plan, str(settings.desired_state), origins=wiring.origins(files.source, plan)))
-
-
-def _count(number: int) -> str:
-    return f"{number:,} task{'' if number == 1 else 's'}"
 
 
 def _few(names: list[str]) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.core.plural import counted
 from reconciler.core.policy import (
     FIRST_RUN_TASKS,
     VANISHED_FLOOR,
@@ -132,17 +133,13 @@ def states(rules: Policy, counted: Counts | None = None) -> tuple[Rail, ...]:
 
 def _rail(name: str, is_on: bool, text: str, found: Counts) -> Rail:  # noqa: FBT001 - one caller
     if name == "approval" and found.approved:
-        text = f"{text}; {_tasks(found.approved)} approved"
+        text = f"{text}; {counted(found.approved)} approved"
     if name in found.held:
-        also = f"; lifted for {_tasks(found.lifted[name])}" if found.lifted.get(name) else ""
+        also = f"; lifted for {counted(found.lifted[name])}" if found.lifted.get(name) else ""
         return Rail(name, RailState.TRIPPED, f"{text}{also}", found.held[name], found.found.get(name, ""))
     if name in found.lifted:
         return Rail(name, RailState.OVERRIDDEN, text, found.lifted[name], found.found.get(name, ""))
     return Rail(name, RailState.ON if is_on else RailState.OFF, text)
-
-
-def _tasks(number: int) -> str:
-    return f"{number:,} task{'' if number == 1 else 's'}"
 
 
 _Setting = tuple[bool, str]
@@ -247,7 +244,7 @@ def _part(rails: Iterable[Rail], state: RailState) -> Iterator[str]:
 
 def _amount(rail: Rail) -> str:
     """How many tasks it holds; of one that concerns all of them and holds none, what it found."""
-    return _tasks(rail.tasks) if rail.tasks or not rail.found else rail.found
+    return counted(rail.tasks) if rail.tasks or not rail.found else rail.found
 
 
 def is_unusual(rails: Iterable[Rail]) -> bool:

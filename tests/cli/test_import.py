@@ -109,7 +109,7 @@ def test_a_variable_with_another_value_is_a_change(empty, monkeypatch):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(sections=any_component, form=st.sampled_from(list(FORMS.values())), whole=st.booleans())
 def test_any_component_is_imported_without_a_difference_and_without_a_secret(empty, sections, form, whole):

@@ -44,7 +44,7 @@ def put(document, change):
         document[last] = change.new
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(contents, contents)
 @example({"a": {"__x": "1"}}, {"a": {"__x": "2"}})
 @example({"a": {"b": "1", "c": "2", "d": "3"}}, {"a": {"e": "1", "f": "2", "d": "4"}})

@@ -32,7 +32,7 @@ from tests.core.builders import (
 pytestmark = pytest.mark.no_cover  # measuring doubles their time; other tests reach the same lines
 
 SCHEMA = jsonschema.Draft202012Validator(resources.schema("plan"))
-SETTINGS = settings(max_examples=40, deadline=None)
+SETTINGS = settings(max_examples=60, deadline=None)
 FREE = replace(APPLY, forced=frozenset(("incomplete", *RAILS)))
 
 names = st.sampled_from(["a", "b", "__x", "x/y", "~", "", "é"])

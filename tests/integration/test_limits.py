@@ -408,7 +408,7 @@ def said_of(survey):
     return {item.task: (item.rail, item.behind, item.reason) for item in survey.plan.items}
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(edits, st.sampled_from(Mode))
 def test_order_of_looks_does_not_change_what_is_held_or_would_be(served, tmp_path_factory, steps, mode):
     oms, url, clock = served

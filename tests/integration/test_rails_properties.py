@@ -230,7 +230,7 @@ def play(served, events, mode):
     return story.sent
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(stories(), st.sampled_from([Mode.AUTO, Mode.APPROVE]))
 def test_nothing_dangerous_is_sent_that_nobody_named(served, events, mode):
     play(served, events, mode)

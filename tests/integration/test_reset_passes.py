@@ -268,6 +268,17 @@ def test_project_that_a_killed_daemon_stopped_goes_on_though_no_file_can_be_read
     assert (resets.executed, resets.project) == ([RESUME], "RUNNING")
 
 
+def test_project_goes_on_though_neither_files_nor_a_record_tell_of_its_task(engines, resets, bench):
+    resets.found(Stage.STOPPING, stopped=True)
+    bench.oms.set_project(PROJECT, status="SUSPEND")
+    bench.store.forget(bench.record().address)
+    unreadable(bench)
+    engine = engines()
+    engine.everything()
+    engine.until(lambda: resets.stage == "refused")
+    assert (resets.executed, resets.project) == ([RESUME], "RUNNING")
+
+
 def test_reset_that_is_under_way_while_the_files_become_unreadable_is_not_sent(engine, resets, bench):
     bench.oms.set_timing(suspend_s=20.0)
     engine.everything()

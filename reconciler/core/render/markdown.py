@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.core import rails
+from reconciler.core.plural import counted
 from reconciler.core.render import danger, text, words
 from reconciler.model import NO_ORIGINS, Item, Origins, Plan
 
@@ -176,7 +177,7 @@ def _aside(item: Item) -> str:
 
 
 def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else ""
+    return counted(number, noun) if number else ""
 
 
 def _lines(item: Item, root: str, origins: Origins) -> Iterator[text.Line]:

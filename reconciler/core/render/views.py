@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.plural import counted
 from reconciler.core.render import danger, text, words
 from reconciler.model import Action, Change, Commit, Danger, Item, Json, Origins, Part, Violation
 
@@ -128,7 +129,7 @@ def view(item: Item, root: str, origins: Origins) -> View:
 
 def _facts(item: Item) -> str:
     number, noun = (len(item.violations), "violation") if item.violations else (len(item.changes), "key")
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else ""
+    return counted(number, noun) if number else ""
 
 
 def _place(item: Item) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from reconciler.core.plural import counted
 from reconciler.core.validation.findings import Finding, shown
 from reconciler.core.validation.fleetfacts import HOST, Facts, Table, source_ids, tables
 from reconciler.model import Cap, Task
@@ -99,7 +100,7 @@ def _told(first: Facts, second: Facts, keys: Sequence[int], reread: Reread) -> I
     else:
         expected = f"{table} written from {other.source} only, as by task {first.task}"
         found = f"written from {mine.source}"
-    more = f"; likewise {_count(len(both) - 1, 'more table')}" if len(both) > 1 else ""
+    more = f"; likewise {counted(len(both) - 1, 'more table')}" if len(both) > 1 else ""
     finding = Finding("condition", mine.path, "fleet-sink-table", expected, found + more)
     yield FleetFinding(second.task, (first.task, second.task), finding)
 
@@ -135,7 +136,7 @@ def _over_cap(known: Iterable[Facts], cap: Cap) -> Iterator[FleetFinding]:
 def _over_throttle(cap: Cap, amounts: Mapping[str, int | None]) -> Iterator[FleetFinding]:
     free = [task for task, amount in amounts.items() if amount is None]
     if free:
-        found = f"no throttle in {len(free):,} of {_count(len(amounts), 'task')}: {_listed(free)}"
+        found = f"no throttle in {len(free):,} of {counted(len(amounts), 'task')}: {_listed(free)}"
     elif sum(_known(amounts).values()) > cap.throttle_rps:
         found = _sum(amounts)
     else:
@@ -151,7 +152,7 @@ def _over_workers(cap: Cap, amounts: Mapping[str, int | None]) -> Iterator[Fleet
         return
     untold = [task for task, amount in amounts.items() if amount is None]
     found = _sum(_known(amounts)) + (f"; not counted, as how many is not known: {_listed(untold)}" if untold else "")
-    expected = f"at most {_count(cap.workers, 'worker')} by all tasks that write to {cap.host} (fleet.caps)"
+    expected = f"at most {counted(cap.workers, 'worker')} by all tasks that write to {cap.host} (fleet.caps)"
     finding = Finding("sink", ("workerNum",), "fleet-worker-cap", expected, found)
     yield FleetFinding(_largest(amounts)[0], tuple(amounts), finding)
 
@@ -169,7 +170,7 @@ def _largest(amounts: Mapping[str, int | None]) -> list[str]:
 def _sum(amounts: Mapping[str, int | None]) -> str:
     known = _known(amounts)
     shares = [f"{task} ({known[task]:,})" for task in _largest(amounts)]
-    return f"{sum(known.values()):,} by {_count(len(known), 'task')}: {_listed(shares)}"
+    return f"{sum(known.values()):,} by {counted(len(known), 'task')}: {_listed(shares)}"
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
@@ -190,13 +191,9 @@ def remarks(found: Iterable[FleetFinding], chosen: Callable[[str], bool]) -> tup
     more = len(told) - _REMARKS
     if more <= 0:
         return tuple(told)
-    return (*told[:_REMARKS], f"{_count(more, 'more remark')} about several tasks: reconciler validate shows all")
+    return (*told[:_REMARKS], f"{counted(more, 'more remark')} about several tasks: reconciler validate shows all")
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
